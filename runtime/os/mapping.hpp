@@ -1,0 +1,38 @@
+// Memory mappings that undo themselves. Any thread.
+#pragma once
+
+#include <weir/address.hpp>
+#include <weir/error.hpp>
+
+#include <cstddef>
+
+namespace weir::os {
+
+enum class HugePages { system, never, prefer };  // what madvise asks for
+
+// A private anonymous read-write mapping; unmapped when destroyed.
+class Mapping {
+ public:
+  // `bytes` is rounded up to whole pages; the start is aligned to `alignment` (a power of two;
+  // 0: pages).
+  static Expected<Mapping> anonymous(std::size_t bytes, HugePages huge = HugePages::system,
+                                     std::size_t alignment = 0);
+
+  Mapping() = default;
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  ~Mapping();
+
+  Range range() const { return range_; }
+  template <class T = std::byte>
+  T* as() const {
+    return range_.begin.as<T>();
+  }
+  std::size_t size() const { return range_.size; }
+
+ private:
+  explicit Mapping(Range range) : range_(range) {}
+  Range range_;
+};
+
+}  // namespace weir::os
