@@ -1,7 +1,9 @@
 // A descriptor that acts on one address space (userfaultfd, /proc/self/pagemap), owned. In a forked
-// child it would still act on the *parent's* memory, so there it is closed. Plain reads from any
-// thread and from signal handlers; making, moving and destroying take a lock.
+// child it would still act on the *parent's* memory, so there it is closed. get() and moving may be
+// done anywhere, signal handlers included; no lock is taken by anything here.
 #pragma once
+
+#include <atomic>
 
 namespace weir {
 
@@ -13,23 +15,23 @@ enum class ForkPolicy {
 // vfork(2), and clone(2) called directly, run no fork handlers: a child made so must not use it.
 class MemoryFd {
  public:
-  MemoryFd() = default;  // empty
-  explicit MemoryFd(int fd, ForkPolicy policy = ForkPolicy::close_in_child);
+  MemoryFd() = default;                                                       // empty
+  explicit MemoryFd(int fd, ForkPolicy policy = ForkPolicy::close_in_child);  // negative: empty
   MemoryFd(MemoryFd&& other) noexcept;
   MemoryFd& operator=(MemoryFd&& other) noexcept;
   ~MemoryFd();
 
-  int get() const { return fd_; }  // -1 when empty
-  bool is_open() const { return fd_ >= 0; }
+  int get() const { return slot_ ? slot_->fd.load(std::memory_order_relaxed) : -1; }  // -1: empty
+  bool is_open() const { return get() >= 0; }
   int release();  // gives it up, open
 
  private:
-  friend struct ForkList;  // of those to close in a forked child
-
-  int fd_ = -1;
-  ForkPolicy policy_ = ForkPolicy::close_in_child;
-  MemoryFd* previous_ = nullptr;
-  MemoryFd* next_ = nullptr;
+  friend struct ForkTable;
+  struct Slot {
+    std::atomic<int> fd;
+    std::atomic<ForkPolicy> policy;
+  };
+  Slot* slot_ = nullptr;  // in a table that the fork handler walks
 };
 
 }  // namespace weir

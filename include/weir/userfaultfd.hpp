@@ -1,9 +1,9 @@
 // userfaultfd(2), typed: page faults of registered memory, answered by the program.
 //
-// One object owns one descriptor. Every operation is a single system call on it, allocates nothing,
-// and may be made from any thread and from signal handlers, save where noted; moving or destroying
-// the object while another thread uses it is the caller's race. Ranges are whole pages. See
-// userfaultfd(2) and docs/os.md for what the kernel really does.
+// One object owns one descriptor. Every operation on pages is a single system call, allocates
+// nothing, and may be made from any thread and from signal handlers, save where noted; moving or
+// destroying the object while another thread uses it is the caller's race. Ranges are whole pages.
+// See userfaultfd(2) and docs/os.md for what the kernel really does.
 #pragma once
 
 #include <cstddef>

@@ -1,81 +1,86 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <mutex>
+#include <array>
 #include <utility>
 #include <weir/memory_fd.hpp>
 
 namespace weir {
+namespace {
+constexpr int kClosed = -1;  // the slot has an owner, but no descriptor
+constexpr int kFree = -2;
+}  // namespace
 
-// The descriptors to close in a forked child: a doubly linked list through the objects themselves,
-// so that entering one allocates nothing. fork(2) happens with the list locked, hence whole.
-struct ForkList {
-  static inline constinit std::mutex lock;
-  static inline constinit MemoryFd* first = nullptr;
+// All descriptors to close in a forked child. A fork takes its picture of this table at any moment,
+// so each slot changes by one atomic store, and objects refer to slots, which never move or go
+// away.
+//
+// A lock held across the fork would be simpler, and wrong: with UffdFeature::event_fork, fork(2)
+// returns only when another thread has read the event, and that one may just be opening or closing
+// a descriptor.
+struct ForkTable {
+  using Slot = MemoryFd::Slot;
 
-  static void watch_forks() {
-    [[maybe_unused]] static const int registered =
-        ::pthread_atfork([] { lock.lock(); }, [] { lock.unlock(); },
-                         [] {
-                           close_all();
-                           lock.unlock();
-                         });
+  struct Block {
+    std::array<Slot, 64> slots;
+    Block* next = nullptr;
+    Block() {
+      for (Slot& slot : slots) slot.fd.store(kFree, std::memory_order_relaxed);
+    }
+  };
+
+  static Block& first() {
+    static Block* const block = [] {
+      auto* table = new Block;  // never freed: outlives every static object
+      newest.store(table);
+      ::pthread_atfork(nullptr, nullptr, close_all);
+      return table;
+    }();
+    return *block;
   }
+  static inline constinit std::atomic<Block*> newest = nullptr;
 
   static void close_all() {
-    while (first != nullptr) {
-      MemoryFd* item = first;
-      ::close(item->fd_);
-      item->fd_ = -1;
-      remove(item);
+    for (Block* block = newest.load(); block != nullptr; block = block->next) {
+      for (Slot& slot : block->slots) {
+        const int fd = slot.fd.load();
+        if (fd < 0 || slot.policy.load() == ForkPolicy::keep) continue;
+        slot.fd.store(kClosed);
+        ::close(fd);
+      }
     }
   }
 
-  // Both with the lock held.
-  static void insert(MemoryFd* item) {
-    item->next_ = first;
-    if (first != nullptr) first->previous_ = item;
-    first = item;
-  }
-  static void remove(MemoryFd* item) {
-    (item->previous_ != nullptr ? item->previous_->next_ : first) = item->next_;
-    if (item->next_ != nullptr) item->next_->previous_ = item->previous_;
-    item->previous_ = item->next_ = nullptr;
-  }
-
-  // A descriptor changes hands with the list locked, or a fork in between would leave it open in
-  // the child, or closed there under a number that another file has by then.
-  static int take(MemoryFd* from) {
-    if (from->fd_ < 0) return -1;
-    if (from->policy_ == ForkPolicy::close_in_child) remove(from);
-    return std::exchange(from->fd_, -1);
-  }
-  static void give(MemoryFd* to, int fd, ForkPolicy policy) {
-    to->fd_ = fd;
-    to->policy_ = policy;
-    if (fd >= 0 && policy == ForkPolicy::close_in_child) insert(to);
+  static Slot* claim() {
+    (void)first();
+    for (Block* block = newest.load(); block != nullptr; block = block->next) {
+      for (Slot& slot : block->slots) {
+        int expected = kFree;
+        if (slot.fd.compare_exchange_strong(expected, kClosed)) return &slot;
+      }
+    }
+    auto* block = new Block;
+    block->slots[0].fd.store(kClosed);
+    block->next = newest.load();
+    while (!newest.compare_exchange_weak(block->next, block)) {
+    }
+    return &block->slots[0];
   }
 };
 
 MemoryFd::MemoryFd(int fd, ForkPolicy policy) {
-  ForkList::watch_forks();
-  const std::lock_guard guard(ForkList::lock);
-  ForkList::give(this, fd, policy);
+  if (fd < 0) return;
+  slot_ = ForkTable::claim();
+  slot_->policy.store(policy);
+  slot_->fd.store(fd);
 }
 
-MemoryFd::MemoryFd(MemoryFd&& other) noexcept {
-  const std::lock_guard guard(ForkList::lock);
-  ForkList::give(this, ForkList::take(&other), other.policy_);
-}
+MemoryFd::MemoryFd(MemoryFd&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
 
 MemoryFd& MemoryFd::operator=(MemoryFd&& other) noexcept {
   if (this == &other) return *this;
-  int old = -1;
-  {
-    const std::lock_guard guard(ForkList::lock);
-    old = ForkList::take(this);
-    ForkList::give(this, ForkList::take(&other), other.policy_);
-  }
+  const int old = release();
+  slot_ = std::exchange(other.slot_, nullptr);
   if (old >= 0) ::close(old);
   return *this;
 }
@@ -86,8 +91,8 @@ MemoryFd::~MemoryFd() {
 }
 
 int MemoryFd::release() {
-  const std::lock_guard guard(ForkList::lock);
-  return ForkList::take(this);
+  if (slot_ == nullptr) return -1;
+  return std::exchange(slot_, nullptr)->fd.exchange(kFree);
 }
 
 }  // namespace weir
