@@ -19,7 +19,7 @@ enum class PageCategory : std::uint64_t {
   written = 1 << 1,     // not, or no longer, write-protected by it; unpopulated pages too
   file = 1 << 2,
   present = 1 << 3,
-  swapped = 1 << 4,
+  swapped = 1 << 4,  // or a marker: an armed hole, a poisoned page
   pfn_zero = 1 << 5,
   huge = 1 << 6,
   soft_dirty = 1 << 7,
