@@ -76,7 +76,7 @@ class Pagemap {
   Expected<> scan(Range range, const ScanQuery& query, std::span<PageRegion> buffer,
                   Sink&& sink) const;
 
-  // One system call of a scan.
+  // One system call of a scan; it may stop anywhere.
   Expected<ScanStep> scan_once(Range range, const ScanQuery& query,
                                std::span<PageRegion> buffer) const;
 
@@ -92,9 +92,9 @@ class Pagemap {
   MemoryFd fd_;
 };
 
-// The kernel returns early for reasons of its own (its internal buffer, a full one of ours), so
-// only walk_end tells whether a scan is finished, never the number of regions; and it may cut one
-// run in two, which is put together here.
+// The kernel may return early with room left in the buffer, so only walk_end tells whether a scan
+// is finished, never the number of regions; and it may cut one run in two, which is put together
+// here.
 template <class Sink>
 Expected<> Pagemap::scan(Range range, const ScanQuery& query, std::span<PageRegion> buffer,
                          Sink&& sink) const {
