@@ -255,6 +255,28 @@ TEST_CASE("unpopulated pages: asking for present or swapped ones too reports jus
   }
 }
 
+TEST_CASE("a poisoned page counts as written and as swapped: it is a marker that nobody armed") {
+  auto uffd = open_or_skip("poison", Userfaultfd::Builder().require_features(
+                                         {UffdFeature::wp_async, UffdFeature::poison}));
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  const Range range = rig.map(2);
+  REQUIRE(rig.uffd.register_with_mode(range, {RegisterMode::missing, RegisterMode::write_protect}));
+  CHECK(rig.uffd.poison(page_of(range, 1)).ok());
+  auto pagemap = Pagemap::open();
+  REQUIRE(pagemap);
+  ScanQuery query = written_pages();
+  query.any_of = {PageCategory::present, PageCategory::swapped};
+  query.report = query.any_of | PageCategory::written;
+  PageRegion buffer[2];
+  std::vector<Run> runs;
+  REQUIRE(pagemap->scan(range, query, buffer, [&](Range run, PageCategories what) {
+    runs.push_back({run, what});
+  }));
+  CHECK(runs ==
+        std::vector<Run>{{page_of(range, 1), {PageCategory::written, PageCategory::swapped}}});
+}
+
 TEST_CASE("a forked child must open its own, and then sees its own memory") {
   auto tracked = Tracked::make("fork", 2);
   if (!tracked) return;
