@@ -98,6 +98,22 @@ struct AlwaysHot {
   PageVerdict hot(bool) { return PageVerdict::keep_hot; }
 };
 
+// Doubles the number of quiet scans whenever the page was armed in vain.
+struct DoublingWithoutLimit {
+  explicit DoublingWithoutLimit(const ArmingCosts&) {}
+  void next_cycle(const ArmingCosts&) {}
+  PageVerdict dirty() {
+    quiet = 0;
+    limit *= 2;
+    return PageVerdict::keep_hot;
+  }
+  PageVerdict hot(bool found_young) {
+    quiet = found_young ? 0 : quiet + 1;
+    return quiet < limit ? PageVerdict::keep_hot : PageVerdict::rearm;
+  }
+  unsigned quiet = 0, limit = 1;
+};
+
 template <class Decide>
 double cost_of(const Trace& trace, std::span<const ArmingCosts> costs) {
   Decide decide(costs.front());
