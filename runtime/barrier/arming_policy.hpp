@@ -11,7 +11,7 @@
 
 namespace weir::barrier {
 
-// What one page costs, in nanoseconds. For `cards` a page is a card.
+// What one page costs, in nanoseconds, finite and not negative. For `cards` a page is a card.
 struct ArmingCosts {
   double trap = 1500;  // the first write to an armed page
   double rearm = 200;  // arming it again
@@ -74,8 +74,8 @@ struct ArmingCounters {
 };
 
 // One byte of state per page of one range. Pages that are armed and clean cost nothing [o-dirty].
-// begin_cycle and forget: no other call at the same time, as far as the same pages are concerned;
-// the verdicts: any number of collector threads, each for pages of its own.
+// begin_cycle: no other call at the same time. Verdicts and forget: any number of collector
+// threads, each for pages of its own. counters: consistent when none of these runs.
 class ArmingPolicy {
  public:
   // `table`: one byte per page, zeroed, owned by the caller, outlives the policy.

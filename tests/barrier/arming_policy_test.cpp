@@ -283,7 +283,7 @@ TEST_CASE("exact worst case: at most 3 times the optimum on every trace, for eve
     std::printf("arming_policy: %-28s (T+R)/S %5.2f, exact worst case %.2f\n", each.name.c_str(),
                 ArmingLimits(each.costs).break_even, worst.ratio());
   }
-  // For any ratio of the costs; without T >= R the first page arming is a loss of at most T + R.
+  // For any ratio of the costs; where T < R the first arming may lose up to T + R.
   const std::size_t steps = scaled(200);
   for (const double trap_share : {0.0, 0.5, 0.9}) {
     for (std::size_t i = 0; i <= steps; ++i) {
