@@ -1,0 +1,210 @@
+#include "runtime/barrier/barrier.hpp"
+
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/page_size.hpp"
+
+#include <sched.h>
+#include <string_view>
+
+namespace weir::barrier {
+
+Barrier::Barrier(BarrierKind kind, const BarrierTraits& traits) : traits_(traits), kind_(kind) {}
+
+Expected<> Barrier::attach(Range range) {
+  constexpr const char* kWhat = "attaching memory to a barrier";
+  if (range.empty() || !range.is_aligned(os::page_size()))
+    return fail(ErrorCode::misaligned, kWhat, "start and size must be multiples of the page size",
+                range);
+  auto tracked = TrackedRange::create(
+      range, static_cast<unsigned>(std::countr_zero(traits_.granularity)));
+  if (!tracked) return tl::unexpected(tracked.error());
+  {
+    os::FaultGate::Changing change;
+    if (ranges_.overlaps(range))
+      return fail(ErrorCode::busy, kWhat, "it overlaps a range that is attached already", range);
+    auto next = ranges_.with(range, tracked->get());
+    change.commit();
+    ranges_.swap(next);
+    change.end_commit();
+  }
+  auto begun = begin(**tracked);
+  if (!begun) {
+    os::FaultGate::Changing change;
+    auto next = ranges_.without(range);
+    change.commit();
+    ranges_.swap(next);
+    change.end_commit();
+    return begun;
+  }
+  (void)tracked->release();  // owned by ranges_ from here on
+  return {};
+}
+
+Expected<> Barrier::detach(Range range) {
+  std::unique_ptr<TrackedRange> tracked;
+  {
+    const os::FaultGate::Operating gate;
+    auto* entry = ranges_.find_exactly(range);
+    if (entry == nullptr)
+      return fail(ErrorCode::not_registered, "detaching memory from a barrier",
+                  "it is not a range that was attached", range);
+    tracked.reset(entry->value);
+  }
+  end(*tracked);
+  os::FaultGate::Changing change;
+  auto next = ranges_.without(range);
+  change.commit();
+  ranges_.swap(next);
+  change.end_commit();
+  return {};
+}
+
+void Barrier::detach_all() {
+  while (!ranges_.empty()) (void)detach(ranges_.begin()->range);
+}
+
+Expected<TrackedRange*> Barrier::find_for(Range part, const char* what) {
+  if (part.empty() || !part.is_aligned(traits_.granularity))
+    return fail(ErrorCode::misaligned, what, "start and size must be multiples of the granularity",
+                part);
+  auto* entry = ranges_.find_around(part);
+  if (entry == nullptr)
+    return fail(ErrorCode::not_registered, what, "it does not lie in one attached range", part);
+  return entry->value;
+}
+
+// Runs a hook until it is through: once more after EAGAIN (with everything let go, so that the
+// fault server can read the event that the kernel waits for), and once more after a recovery.
+template <class Operation>
+Expected<> Barrier::operate(Operation&& operation) {
+  bool recovered = false;
+  for (;;) {
+    Expected<> done;
+    {
+      const os::FaultGate::Operating gate;
+      done = operation();
+    }
+    if (done) return done;
+    if (done.error().code == ErrorCode::again) {
+      ::sched_yield();
+      continue;
+    }
+    note(done.error());
+    if (recovered) return done;
+    recovered = true;
+    if (auto again = recover(); !again) {
+      note(again.error());
+      return again;
+    }
+    recoveries_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+Expected<> Barrier::arm(Range part) {
+  TrackedRange* tracked = nullptr;
+  {
+    const os::FaultGate::Operating gate;
+    auto found = find_for(part, "arming memory");
+    if (!found) return tl::unexpected(found.error());
+    tracked = *found;
+  }
+  const UnitSpan span = tracked->units_in(part);
+  auto armed = operate([&] {
+    Expected<> done;
+    // What is armed already keeps its record.
+    tracked->armed.for_runs(span, false, [&](UnitSpan run) {
+      if (done) done = arm_units(*tracked, run);
+    });
+    return done;
+  });
+  if (!armed) {  // from now on it counts as written in every cycle
+    tracked->armed.set(span);
+    tracked->dirty.set(span);
+  }
+  return {};
+}
+
+Expected<> Barrier::disarm(Range part) {
+  TrackedRange* tracked = nullptr;
+  {
+    const os::FaultGate::Operating gate;
+    auto found = find_for(part, "disarming memory");
+    if (!found) return tl::unexpected(found.error());
+    tracked = *found;
+  }
+  const UnitSpan span = tracked->units_in(part);
+  UnitSpan armed = {};
+  tracked->armed.for_runs(span, true, [&](UnitSpan run) {  // one call from the first to the last
+    armed = armed.count == 0 ? run : UnitSpan{armed.first, run.end() - armed.first};
+  });
+  if (armed.count == 0) return {};
+  tracked->armed.clear(armed);
+  tracked->dirty.clear(armed);
+  return operate([&] { return disarm_units(*tracked, armed); });
+}
+
+Expected<std::size_t> Barrier::take(Range part, DirtySink sink, Then then) {
+  TrackedRange* tracked = nullptr;
+  {
+    const os::FaultGate::Operating gate;
+    auto found = find_for(part, "taking written memory");
+    if (!found) return tl::unexpected(found.error());
+    tracked = *found;
+  }
+  const UnitSpan span = tracked->units_in(part);
+  auto taken = operate([&] { return take_units(*tracked, span, then); });
+  if (!taken) {  // "all dirty", never "none" [checked-scan]
+    UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {
+      const std::uint64_t armed = tracked->armed.load(index) & mask;
+      const std::uint64_t known = tracked->taken.set_in(index, armed);
+      count_extra(static_cast<std::size_t>(std::popcount(armed & ~known)));
+    });
+    if (then == Then::leave_unarmed) tracked->armed.clear(span);
+  }
+  return report(*tracked, span, sink);
+}
+
+std::size_t Barrier::report(TrackedRange& tracked, UnitSpan span, DirtySink sink) {
+  std::size_t units = 0;
+  tracked.taken.for_runs(span, true, [&](UnitSpan run) {
+    units += run.count;
+    tracked.taken.clear(run);
+    sink(tracked.range_of(run));
+  });
+  taken_.fetch_add(units, std::memory_order_relaxed);
+  return units << tracked.unit_shift;
+}
+
+BarrierCounters Barrier::counters() const {
+  BarrierCounters counters;
+  counters.traps = traps_.load(std::memory_order_relaxed);
+  counters.pages_taken = taken_.load(std::memory_order_relaxed);
+  counters.pages_extra = extra_.load(std::memory_order_relaxed);
+  counters.system_calls = system_calls_.load(std::memory_order_relaxed);
+  counters.widened = widened_.load(std::memory_order_relaxed);
+  counters.recoveries = recoveries_.load(std::memory_order_relaxed);
+  return counters;
+}
+
+void Barrier::note(const Error& why) noexcept {
+  const os::BlockedSignals signals;
+  notes_lock_.lock();
+  bool known = false;
+  for (std::size_t i = 0; i < note_count_; ++i)
+    known = known || (notes_[i].code == why.code &&
+                      std::string_view(notes_[i].what) == std::string_view(why.what));
+  if (!known && note_count_ < kMaxNotes) notes_[note_count_++] = why;
+  notes_lock_.unlock();
+}
+
+std::vector<BarrierRefusal> Barrier::notes() const {
+  std::vector<BarrierRefusal> notes;
+  notes.reserve(kMaxNotes);
+  const os::BlockedSignals signals;
+  notes_lock_.lock_shared();
+  for (std::size_t i = 0; i < note_count_; ++i) notes.push_back({kind_, notes_[i]});
+  notes_lock_.unlock_shared();
+  return notes;
+}
+
+}  // namespace weir::barrier

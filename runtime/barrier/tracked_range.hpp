@@ -1,0 +1,39 @@
+// What a barrier knows of one attached range: which of its units are armed, written, and reported.
+//
+// `armed` and `dirty` are set from the fault path and from mutators as well; `taken` belongs to the
+// thread that takes. `lock` keeps {record, unprotect} and {fill} (shared) apart from {take, re-arm}
+// and {arm} (exclusive): a page that is armed and writable always has its dirty bit set
+// [no-lost-write].
+#pragma once
+
+#include "runtime/barrier/unit_bits.hpp"
+#include "runtime/os/shared_lock.hpp"
+
+#include <weir/address.hpp>
+#include <weir/error.hpp>
+
+#include <cstddef>
+#include <memory>
+
+namespace weir::barrier {
+
+struct TrackedRange {
+  static Expected<std::unique_ptr<TrackedRange>> create(Range range, unsigned unit_shift);
+
+  std::size_t unit_of(Address a) const { return (a - range.begin) >> unit_shift; }
+  UnitSpan units() const { return {0, range.size >> unit_shift}; }
+  // `part` is made of whole units.
+  UnitSpan units_in(Range part) const { return {unit_of(part.begin), part.size >> unit_shift}; }
+  Range range_of(UnitSpan span) const {
+    return {range.begin + (span.first << unit_shift), span.count << unit_shift};
+  }
+
+  Range range;
+  unsigned unit_shift = 0;
+  UnitBits armed;
+  UnitBits dirty;
+  UnitBits taken;
+  os::SharedLock lock;
+};
+
+}  // namespace weir::barrier

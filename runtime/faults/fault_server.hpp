@@ -1,0 +1,106 @@
+// Owns a userfaultfd and its delivery: a handler thread, or SIGBUS in the faulting thread. Hands
+// stores to protected pages to their barrier and missing pages to their source. May serve other
+// processes' descriptors beside, from the same thread.
+//
+//      faulting thread          kernel             handler thread
+//      store ---- fault ----->  message  ------->  FaultSpace::answer
+//      (sleeps)                                      |- write protected? -> WriteFaultHandler
+//      goes on <-- wake -----  WRITEPROTECT/COPY <---|- missing?         -> PageSource
+//
+//      with SIGBUS: the same answer, given by the signal handler in the faulting thread itself.
+//
+// Calls other than the fault path come from any thread, none of them from a signal handler.
+#pragma once
+
+#include "runtime/faults/fault_space.hpp"
+#include "runtime/faults/handler_thread.hpp"
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/fault_signals.hpp"
+#include "runtime/os/mapping.hpp"
+
+#include <weir/barrier.hpp>
+#include <weir/userfaultfd.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+
+namespace weir::faults {
+
+struct ServerCounters {
+  std::size_t answered = 0;   // faults
+  std::size_t deferred = 0;   // of these, put off because the address space was changing
+  std::size_t unknown = 0;    // faults that nobody answered for
+  std::size_t wakeups = 0;    // of the handler thread
+};
+
+class FaultServer final : public os::SignalFaultHandler, public os::ForkParticipant {
+ public:
+  struct Options {
+    Delivery delivery = Delivery::thread;
+    UffdFeatures required;        // beside what the delivery needs
+    UffdFeatures wanted;          // taken where the kernel has them
+    bool require_full = false;    // not a user-mode-only descriptor
+    bool user_mode_only = false;  // only that one
+  };
+  static Expected<std::unique_ptr<FaultServer>> start(const Options& options);
+  // Everything still attached is released as by release(). [fill-then-close]
+  ~FaultServer();
+
+  // Store faults of the range go to `handler`. Errors: misaligned, busy, unsupported memory.
+  Expected<> watch_writes(Range range, WriteFaultHandler& handler);
+  // Missing pages of the range come from `source`. The range may be watched already, or later.
+  Expected<> serve_missing(Range range, PageSource& source);
+  // Ends both for exactly this range. What is still missing is filled first, unless `abandon`
+  // (the memory is about to be unmapped). Whoever waits is woken.
+  enum class Unfilled { fill, abandon };
+  Expected<> release(Range range, Unfilled unfilled = Unfilled::fill);
+
+  // For barriers; the range lies in one that they watch.
+  UffdResult protect(Range range) const;
+  UffdResult unprotect(Range range, WakeMode wake = WakeMode::wake) const;
+  bool serves_missing(Range range) const;  // fault gate held
+
+  // Is the descriptor still the one that we opened? One system call.
+  bool is_alive() const;
+  // Opens a new descriptor in place of a lost one and registers everything anew. Each barrier is
+  // told that its protection is gone, also when this fails.
+  Expected<> recover();
+
+  // Serves another process, whose descriptor was received over a socket: `pages` are its ranges and
+  // where their missing pages come from. The sources outlive the space. Its forks, moves and
+  // unmappings are followed where the descriptor has those events.
+  struct RemotePages {
+    Range range;
+    PageSource* source;
+  };
+  Expected<> adopt(Userfaultfd descriptor, std::span<const RemotePages> pages);
+  std::size_t remote_spaces() const;
+
+  Delivery delivery() const { return options_.delivery; }
+  UffdFeatures features() const { return space_.descriptor.features(); }
+  bool is_full() const { return space_.descriptor.is_full(); }
+  ServerCounters counters() const;
+
+  // Internal: the two deliveries and fork.
+  os::SignalVerdict on_signal(const os::SignalFault& fault) noexcept override;
+  void after_fork_in_child() noexcept override;
+
+ private:
+  explicit FaultServer(const Options& options) : options_(options) {}
+  Expected<> open();
+  Expected<> add(Range range, const Answerers& more);
+  Expected<> start_thread_if_needed();
+  Expected<> register_everything();
+  Expected<> reopen();
+
+  Options options_;
+  FaultSpace space_;
+  os::Mapping canary_;  // registered with nothing but our descriptor
+  std::unique_ptr<HandlerThread> thread_;
+  std::atomic<std::size_t> answered_by_signal_{0};
+  std::atomic<std::size_t> unknown_by_signal_{0};
+};
+
+}  // namespace weir::faults

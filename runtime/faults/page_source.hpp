@@ -1,0 +1,32 @@
+// Where missing pages come from: an image, a file, another process's memory, or zeros.
+//
+// Offsets count from the start of the range that was given to the server, whatever mremap(2) did to
+// it since. Implementations are called from the handler thread or from any faulting thread, several
+// at once, the fault gate held shared: they do not allocate, take no lock that a mutator may hold
+// while it touches watched memory, and touch no served memory themselves [quiet-server].
+#pragma once
+
+#include "runtime/faults/page_filler.hpp"
+#include "runtime/faults/write_fault_handler.hpp"
+
+#include <cstddef>
+
+namespace weir::faults {
+
+class PageSource {
+ public:
+  virtual ~PageSource() = default;
+
+  // Brings at least the page at `offset` in, through `filler`, and returns its outcome.
+  virtual UffdOutcome fill(std::size_t offset, PageFiller& filler) noexcept = 0;
+  // True once the page has been brought in. Only asked with SIGBUS delivery, where nobody says
+  // whether a fault is a missing page or a protected one.
+  virtual bool is_filled(std::size_t offset) const noexcept = 0;
+  // The program gave the memory back (MADV_DONTNEED, MADV_REMOVE): from now on it reads as zeros.
+  virtual void removed(std::size_t offset, std::size_t bytes) noexcept = 0;
+  // The source for the same range in a child of the process it serves. nullptr: the child's pages
+  // are not served (they read as zeros).
+  virtual PageSource* for_child() noexcept { return this; }
+};
+
+}  // namespace weir::faults
