@@ -43,7 +43,8 @@ struct BarrierTraits {
   bool needs_signal = false;         // SIGSEGV or SIGBUS is handled by Weir
   bool needs_calls = false;          // the program must report its writes
   bool needs_stopped_world = false;  // arm and take lose writes made meanwhile by other threads
-  bool adds_mappings = false;        // armed pages cost VMAs (vm.max_map_count)
+  bool adds_mappings = false;        // written pages cost VMAs (vm.max_map_count)
+  bool owns_protection = false;      // the program may not mprotect(2) attached memory itself
   int threads = 0;                   // threads of its own
 };
 

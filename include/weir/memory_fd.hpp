@@ -25,6 +25,10 @@ class MemoryFd {
   bool is_open() const { return get() >= 0; }
   int release();  // gives it up, open
 
+  // Installs the fork handler, which the first descriptor does otherwise. For those whose own
+  // handler opens new descriptors in the child: handlers of the child run in order of installation.
+  static void follow_forks();
+
  private:
   friend struct ForkTable;
   struct Slot {

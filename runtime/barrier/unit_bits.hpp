@@ -35,7 +35,8 @@ class UnitBits {
   }
 
   bool test(std::size_t unit) const { return (load(unit / kWordBits) >> (unit % kWordBits) & 1) != 0; }
-  void set(std::size_t unit) { word(unit / kWordBits).fetch_or(bit(unit)); }
+  // True when it was not set before.
+  bool set(std::size_t unit) { return (set_in(unit / kWordBits, bit(unit)) & bit(unit)) == 0; }
 
   std::uint64_t load(std::size_t index) const {
     return std::atomic_ref<std::uint64_t>(const_cast<std::uint64_t&>(words_[index])).load();

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <weir/memory_fd.hpp>
 
 namespace weir::os {
 namespace {
@@ -36,6 +37,7 @@ struct FaultGate::State {
       fork_mark = std::move(*page);
       mark();
     }
+    MemoryFd::follow_forks();  // before the participants open descriptors of their own
     ::pthread_atfork([] { the().before_fork(); }, [] { the().after_fork(); },
                      [] {
                        the().tell_participants();

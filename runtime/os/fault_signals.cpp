@@ -10,7 +10,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -45,7 +46,14 @@ bool may_be_write(const void* context) {
 
 // A fault at an address, as opposed to a signal sent by kill(2) or a memory error.
 bool is_page_fault(int signal, int code) {
-  return signal == SIGSEGV ? code == SEGV_ACCERR || code == SEGV_MAPERR : code == BUS_ADRERR;
+  return signal == SIGSEGV ? code == SEGV_ACCERR : code == BUS_ADRERR;
+}
+
+// Would the access go through by now? Then the fault is a late one: its range was released, or its
+// page unprotected, between the fault and this handler. Kernels before 5.14 cannot tell.
+bool goes_through_now(const SignalFault& fault) {
+  const int advice = fault.may_be_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  return ::madvise(fault.address.align_down(page_size()).as(), page_size(), advice) == 0;
 }
 
 // As the kernel would have delivered it to the handler that we replaced.
@@ -85,7 +93,9 @@ void on_fault_signal(int signal, siginfo_t* info, void* context) {
     const FaultGate::Answering answering;
     const SignalFault fault{Address(info->si_addr), may_be_write(context)};
     auto* claim = dispatch.claims.find(fault.address);
-    if (claim != nullptr && claim->value->on_signal(fault) == SignalVerdict::retry) {
+    const bool answered =
+        claim != nullptr && claim->value->on_signal(fault) == SignalVerdict::retry;
+    if (answered || goes_through_now(fault)) {
       errno = saved_errno;
       return;
     }
@@ -129,13 +139,6 @@ void disclaim_signal(int signal, Range range) {
   change.commit();
   dispatch.claims.swap(next);
   change.end_commit();
-}
-
-bool page_accepts_writes(Address page) {
-  if (::madvise(page.as(), page_size(), MADV_POPULATE_WRITE) == 0) return true;
-  return errno == EINVAL && [&] {  // kernels before 5.14: cannot tell, so believe that it does
-    return ::madvise(page.as(), 0, MADV_POPULATE_WRITE) != 0;
-  }();
 }
 
 }  // namespace weir::os

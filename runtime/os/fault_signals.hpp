@@ -34,7 +34,4 @@ Expected<> claim_signal(int signal, Range range, SignalFaultHandler& handler);
 // Returns when no handler runs for the range any more.
 void disclaim_signal(int signal, Range range);
 
-// True when a store to the page would succeed or be resolved by the kernel itself. Async-signal-safe.
-bool page_accepts_writes(Address page);
-
 }  // namespace weir::os

@@ -3,8 +3,13 @@
 #include "runtime/os/page_size.hpp"
 
 #include <cerrno>
+#include <fstream>
 #include <sys/mman.h>
 #include <utility>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 namespace weir::os {
 
@@ -35,6 +40,38 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 
 Mapping::~Mapping() {
   if (!range_.empty()) ::munmap(range_.begin.as(), range_.size);
+}
+
+Expected<> set_access(Range range, Access access) noexcept {
+  const int protection = access == Access::none        ? PROT_NONE
+                         : access == Access::read_only ? PROT_READ
+                                                       : PROT_READ | PROT_WRITE;
+  if (::mprotect(range.begin.as(), range.size, protection) == 0) return {};
+  if (errno == ENOMEM && is_mapped(range))
+    return fail(ErrorCode::out_of_memory, "changing the protection of memory",
+                "the process has as many mappings as vm.max_map_count allows", range,
+                "Raise vm.max_map_count, or use a barrier on userfaultfd, which adds none");
+  return system_error(errno, "changing the protection of memory", range);
+}
+
+Expected<> populate_for_reading(Range range) {
+  if (::madvise(range.begin.as(), range.size, MADV_POPULATE_READ) == 0) return {};
+  if (errno != EINVAL) return system_error(errno, "populating memory", range);
+  for (Address page = range.begin; page < range.end(); page = page + page_size())
+    (void)*page.as<const volatile char>();  // kernels before 5.14
+  return {};
+}
+
+std::size_t max_map_count() {
+  std::size_t count = 0;
+  std::ifstream("/proc/sys/vm/max_map_count") >> count;
+  constexpr std::size_t kKernelDefault = 65530;
+  return count != 0 ? count : kKernelDefault;
+}
+
+bool is_mapped(Range range) {
+  // Of all flags, MS_ASYNC does nothing today but look at the mappings.
+  return ::msync(range.begin.as(), range.size, MS_ASYNC) == 0;
 }
 
 }  // namespace weir::os

@@ -35,4 +35,18 @@ class Mapping {
   Range range_;
 };
 
+enum class Access { none, read_only, read_write };
+// mprotect(2). Error out_of_memory: it would take more mappings than vm.max_map_count allows.
+// Async-signal-safe.
+Expected<> set_access(Range range, Access access) noexcept;
+
+// Gives every page of the range memory, without writing to it.
+Expected<> populate_for_reading(Range range);
+
+// vm.max_map_count, or the kernel's default where /proc does not tell.
+std::size_t max_map_count();
+
+// True when every page of the range is mapped, whatever to. One system call.
+bool is_mapped(Range range);
+
 }  // namespace weir::os

@@ -90,6 +90,8 @@ MemoryFd::~MemoryFd() {
   if (old >= 0) ::close(old);
 }
 
+void MemoryFd::follow_forks() { (void)ForkTable::first(); }
+
 int MemoryFd::release() {
   if (slot_ == nullptr) return -1;
   return std::exchange(slot_, nullptr)->fd.exchange(kFree);

@@ -1,0 +1,21 @@
+// Places where the tests make a race wide: each is a hook that is normally absent, one relaxed load.
+#pragma once
+
+#include <atomic>
+
+namespace weir::barrier {
+
+struct FaultInjection {
+  using Hook = void (*)();
+
+  // Between the record of a write and the removal of its protection.
+  static inline std::atomic<Hook> before_unprotect{nullptr};
+  // Between taking the records and protecting their pages again.
+  static inline std::atomic<Hook> before_rearm{nullptr};
+
+  static void at(const std::atomic<Hook>& point) noexcept {
+    if (const Hook hook = point.load(std::memory_order_relaxed); hook != nullptr) hook();
+  }
+};
+
+}  // namespace weir::barrier

@@ -1,0 +1,99 @@
+#include "runtime/barrier/mprotect_barrier.hpp"
+
+#include "runtime/os/mapping.hpp"
+#include "runtime/os/page_size.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+namespace weir::barrier {
+namespace {
+
+// Each step that it takes to run out of mappings makes the unprotected neighbourhood this wider.
+constexpr std::size_t kWiden = 16;
+
+}  // namespace
+
+Expected<std::unique_ptr<Barrier>> MprotectBarrier::open() {
+  BarrierTraits traits;
+  traits.granularity = os::page_size();
+  traits.needs_signal = true;
+  traits.adds_mappings = true;
+  traits.owns_protection = true;
+  // Half of them: the rest of the process needs mappings, too.
+  return std::unique_ptr<Barrier>(new MprotectBarrier(traits, os::max_map_count() / 2));
+}
+
+MprotectBarrier::MprotectBarrier(const BarrierTraits& traits, std::size_t mappings_allowed)
+    : TrappingBarrier(BarrierKind::mprotect, traits), mappings_allowed_(mappings_allowed) {}
+
+MprotectBarrier::~MprotectBarrier() { detach_all(); }
+
+Expected<> MprotectBarrier::begin(TrackedRange& tracked) {
+  if (!os::is_mapped(tracked.range))
+    return fail(ErrorCode::not_registered, "attaching memory to a barrier",
+                "a part of it is not mapped", tracked.range);
+  return os::claim_signal(SIGSEGV, tracked.range, *this);
+}
+
+void MprotectBarrier::end(TrackedRange& tracked) {
+  count_system_call();
+  (void)os::set_access(tracked.range, os::Access::read_write);
+  os::disclaim_signal(SIGSEGV, tracked.range);
+}
+
+Expected<> MprotectBarrier::protect(TrackedRange& tracked, UnitSpan span) {
+  count_system_call();
+  auto done = os::set_access(tracked.range_of(span), os::Access::read_only);
+  if (done) mappings_added_.fetch_sub(2 * static_cast<std::ptrdiff_t>(span.count));
+  return done;
+}
+
+// How many pages one trap unprotects, by how much of our share of the mappings is used up.
+std::size_t MprotectBarrier::first_width() const {
+  const auto used = static_cast<std::size_t>(std::max<std::ptrdiff_t>(mappings_added_.load(), 0));
+  if (used < mappings_allowed_) return 1;
+  return used < mappings_allowed_ + mappings_allowed_ / 2 ? kWiden : kWiden * kWiden;
+}
+
+Expected<> MprotectBarrier::unprotect(TrackedRange& tracked, UnitSpan span) noexcept {
+  Expected<> done;
+  for (std::size_t width = first_width(); width < tracked.units().count; width *= kWiden) {
+    done = unprotect_around(tracked, span, width);
+    if (done || done.error().code != ErrorCode::out_of_memory) return done;
+    note(done.error());
+  }
+  // All of it is whole mappings: nothing has to be split.
+  return unprotect_around(tracked, span, tracked.units().count);
+}
+
+// The aligned neighbourhood of `units` units. Recorded before it is unprotected, like the page.
+Expected<> MprotectBarrier::unprotect_around(TrackedRange& tracked, UnitSpan span,
+                                             std::size_t units) noexcept {
+  const std::size_t first = span.first / units * units;
+  const std::size_t past = (span.end() + units - 1) / units * units;
+  const UnitSpan wide{first, std::min(past, tracked.units().count) - first};
+  if (wide.count > span.count) {
+    tracked.dirty.set(wide);
+    count_widened();
+    count_extra(wide.count - span.count);
+  }
+  count_system_call();
+  auto done = os::set_access(tracked.range_of(wide), os::Access::read_write);
+  if (done) {
+    const std::ptrdiff_t added = mappings_added_.fetch_add(2) + 2;
+    if (added < 0) mappings_added_.fetch_sub(added);
+  }
+  return done;
+}
+
+os::SignalVerdict MprotectBarrier::on_signal(const os::SignalFault& fault) noexcept {
+  const Address page = fault.address.align_down(os::page_size());
+  TrackedRange* tracked = find(page);
+  if (tracked == nullptr || !fault.may_be_write) return os::SignalVerdict::not_ours;
+  return record_and_unprotect(*tracked, page) == faults::Answer::resolved
+             ? os::SignalVerdict::retry
+             : os::SignalVerdict::not_ours;
+}
+
+}  // namespace weir::barrier

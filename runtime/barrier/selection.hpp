@@ -1,0 +1,34 @@
+// Opens a barrier by name, or the best one that proves itself here.
+#pragma once
+
+#include "runtime/barrier/barrier.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace weir::barrier {
+
+struct BarrierOptions {
+  std::optional<BarrierKind> kind;            // nullopt: choose
+  std::optional<Delivery> delivery;           // of userfaults; nullopt: what the barrier needs
+  bool accept_efault = false;                 // system calls that write to armed pages may fail
+  bool writers_are_stopped = false;           // during arm and take
+};
+
+struct Selection {
+  std::unique_ptr<Barrier> barrier;
+  std::vector<BarrierRefusal> refusals;  // of better ones, best first
+};
+
+// One barrier, proven by its self-test. The pair of barrier and delivery must be one that can exist.
+Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind,
+                                                std::optional<Delivery> delivery = {},
+                                                bool user_mode_only = false);
+
+// What the options ask for, overridden by WEIR_BARRIER and WEIR_DELIVERY. Without a kind: async;
+// uffd-thread with a full userfaultfd; soft-dirty with stopped writers; where EFAULT is accepted
+// uffd-sigbus, uffd-thread in user mode and mprotect; at last always-dirty, which never fails.
+Expected<Selection> select_barrier(const BarrierOptions& options);
+
+}  // namespace weir::barrier

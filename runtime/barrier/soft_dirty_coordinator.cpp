@@ -1,0 +1,86 @@
+#include "runtime/barrier/soft_dirty_coordinator.hpp"
+
+#include "runtime/os/clear_refs.hpp"
+
+#include <algorithm>
+#include <span>
+
+namespace weir::barrier {
+
+SoftDirtyCoordinator& SoftDirtyCoordinator::the() {
+  static auto* const only = new SoftDirtyCoordinator;  // immortal, as fork participants are
+  return *only;
+}
+
+Expected<> SoftDirtyCoordinator::open() {
+  os::FaultGate::Changing change;
+  if (pagemap_.fd() >= 0 && clear_refs_.is_open()) return {};
+  return open_files(change);
+}
+
+Expected<> SoftDirtyCoordinator::reopen() {
+  os::FaultGate::Changing change;
+  return open_files(change);
+}
+
+Expected<> SoftDirtyCoordinator::open_files(os::FaultGate::Changing& change) {
+  auto pagemap = os::Pagemap::open();
+  if (!pagemap) return Unexpected(pagemap.error());
+  auto clear_refs = os::open_clear_refs();
+  if (!clear_refs) return Unexpected(clear_refs.error());
+  change.commit();
+  pagemap_ = std::move(*pagemap);
+  clear_refs_ = std::move(*clear_refs);
+  change.end_commit();
+  return {};
+}
+
+Expected<> SoftDirtyCoordinator::add(TrackedRange& tracked) {
+  os::FaultGate::Changing change;
+  if (ranges_.overlaps(tracked.range))
+    return fail(ErrorCode::busy, "attaching memory to a barrier",
+                "another soft-dirty barrier watches it already", tracked.range);
+  auto next = ranges_.with(tracked.range, &tracked);
+  change.commit();
+  ranges_.swap(next);
+  change.end_commit();
+  return {};
+}
+
+void SoftDirtyCoordinator::remove(TrackedRange& tracked) {
+  os::FaultGate::Changing change;
+  auto next = ranges_.without(tracked.range);
+  change.commit();
+  ranges_.swap(next);
+  change.end_commit();
+}
+
+Expected<> SoftDirtyCoordinator::harvest() {
+  const std::lock_guard guard(lock_);
+  for (auto& entry : ranges_)
+    if (auto done = harvest(*entry.value); !done) return done;
+  return os::clear_soft_dirty(clear_refs_);
+}
+
+Expected<> SoftDirtyCoordinator::harvest(TrackedRange& tracked) {
+  const std::size_t units = tracked.units().count;
+  for (std::size_t first = 0; first < units; first += entries_.size()) {
+    const std::size_t count = std::min(entries_.size(), units - first);
+    const std::span<std::uint64_t> entries(entries_.data(), count);
+    auto read = pagemap_.read_entries(tracked.range_of({first, count}).begin, entries);
+    if (!read) return read;
+    for (std::size_t i = 0; i < count; ++i)
+      if ((entries[i] & os::kEntrySoftDirty) != 0) tracked.dirty.set(first + i);
+  }
+  return {};
+}
+
+void SoftDirtyCoordinator::after_fork_in_child() noexcept {
+  for (auto& entry : ranges_) entry.value->dirty.set(entry.value->units());
+  // The files were the parent's, and are closed by now. Where /proc is gone, each take says so.
+  if (ranges_.empty()) return;
+  if (auto pagemap = os::Pagemap::open(); pagemap) pagemap_ = std::move(*pagemap);
+  if (auto clear_refs = os::open_clear_refs(); clear_refs) clear_refs_ = std::move(*clear_refs);
+}
+
+}  // namespace weir::barrier

@@ -1,0 +1,47 @@
+// The one user of clear_refs in a process, for all soft-dirty barriers.
+#pragma once
+
+#include "runtime/barrier/tracked_range.hpp"
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/pagemap.hpp"
+#include "runtime/os/range_map.hpp"
+
+#include <weir/error.hpp>
+#include <weir/memory_fd.hpp>
+
+#include <array>
+#include <mutex>
+
+namespace weir::barrier {
+
+class SoftDirtyCoordinator final : public os::ForkParticipant {
+ public:
+  static SoftDirtyCoordinator& the();
+
+  // Opens what it needs, if that is not done yet.
+  Expected<> open();
+  // Error busy: another soft-dirty barrier has the memory.
+  Expected<> add(TrackedRange& tracked);
+  void remove(TrackedRange& tracked);
+
+  // Moves the kernel's record of all ranges into their dirty bits, and clears it. The fault gate
+  // held shared, all signals blocked, all writers stopped.
+  Expected<> harvest();
+  // Opens the files anew.
+  Expected<> reopen();
+
+  void after_fork_in_child() noexcept override;
+
+ private:
+  SoftDirtyCoordinator() { os::FaultGate::enlist(*this); }
+  Expected<> harvest(TrackedRange& tracked);
+  Expected<> open_files(os::FaultGate::Changing& change);
+
+  std::mutex lock_;  // one harvest at a time
+  os::Pagemap pagemap_;
+  MemoryFd clear_refs_;
+  os::RangeMap<TrackedRange*> ranges_;
+  std::array<std::uint64_t, 4096> entries_{};
+};
+
+}  // namespace weir::barrier

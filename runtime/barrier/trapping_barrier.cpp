@@ -1,0 +1,85 @@
+#include "runtime/barrier/trapping_barrier.hpp"
+
+#include "runtime/barrier/fault_injection.hpp"
+#include "runtime/os/mapping.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <shared_mutex>
+
+namespace weir::barrier {
+namespace {
+
+// How many units are taken with writers held off: their faults wait for so long at most.
+constexpr std::size_t kChunk = 64 * UnitBits::kWordBits;
+
+}  // namespace
+
+faults::Answer TrappingBarrier::record_and_unprotect(TrackedRange& tracked, Address page) noexcept {
+  const std::shared_lock guard(tracked.lock);
+  const std::size_t unit = tracked.unit_of(page);
+  tracked.dirty.set(unit);
+  count_trap();
+  FaultInjection::at(FaultInjection::before_unprotect);
+  const auto done = unprotect(tracked, {unit, 1});
+  if (done || done.error().code == ErrorCode::closed) return faults::Answer::resolved;
+  if (done.error().code == ErrorCode::again) return faults::Answer::retry_later;
+  return faults::Answer::unknown;
+}
+
+Expected<> TrappingBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
+  const std::lock_guard guard(tracked.lock);
+  tracked.dirty.clear(span);
+  tracked.armed.set(span);
+  auto done = protect(tracked, span);
+  if (!done) tracked.armed.clear(span);  // a page that is protected all the same traps once, no more
+  return done;
+}
+
+Expected<> TrappingBarrier::disarm_units(TrackedRange& tracked, UnitSpan span) {
+  return unprotect(tracked, span);
+}
+
+Expected<> TrappingBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then then) {
+  if (auto alive = check_alive(); !alive) return alive;
+  if (!os::is_mapped(tracked.range_of(span)))
+    return fail(ErrorCode::not_registered, "taking written memory",
+                "a part of it was unmapped or moved away while it was watched",
+                tracked.range_of(span), "Detach memory before you unmap or mremap it");
+  for (std::size_t first = span.first; first < span.end();) {
+    const std::size_t past = std::min(span.end(), (first / kChunk + 1) * kChunk);
+    if (auto done = take_chunk(tracked, {first, past - first}, then); !done) return done;
+    first = past;
+  }
+  return {};
+}
+
+Expected<> TrappingBarrier::take_chunk(TrackedRange& tracked, UnitSpan chunk, Then then) {
+  const std::lock_guard guard(tracked.lock);
+  bool any = false;
+  UnitBits::for_words(chunk, [&](std::size_t index, std::uint64_t mask) {
+    const std::uint64_t written = tracked.dirty.clear_in(index, mask) & mask;
+    const std::uint64_t counted = written & tracked.armed.load(index);
+    if (counted == 0) return;
+    any = true;
+    tracked.taken.set_in(index, counted);
+    if (then == Then::leave_unarmed) tracked.armed.clear_in(index, counted);
+  });
+  if (!any || then == Then::leave_unarmed) return {};
+
+  FaultInjection::at(FaultInjection::before_rearm);
+  Expected<> failed;
+  tracked.taken.for_runs(chunk, true, [&](UnitSpan run) {
+    if (auto done = protect(tracked, run); !done) {
+      // Still writable, so it counts as written again.
+      tracked.dirty.set(run);
+      if (failed || done.error().code != ErrorCode::again) failed = done;
+      if (done.error().code != ErrorCode::again) count_extra(run.count);
+    }
+  });
+  if (failed || failed.error().code == ErrorCode::again) return failed;
+  note(failed.error());  // degraded, not lost: those pages are reported until they can be armed
+  return {};
+}
+
+}  // namespace weir::barrier

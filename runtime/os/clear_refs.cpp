@@ -1,0 +1,22 @@
+#include "runtime/os/clear_refs.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace weir::os {
+
+Expected<MemoryFd> open_clear_refs() {
+  const int fd = ::open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (fd < 0)
+    return system_error(errno, "opening /proc/self/clear_refs", {},
+                        "Mount /proc, and use a kernel with CONFIG_PROC_PAGE_MONITOR");
+  return MemoryFd(fd);
+}
+
+Expected<> clear_soft_dirty(const MemoryFd& clear_refs) {
+  if (::pwrite(clear_refs.get(), "4", 1, 0) == 1) return {};
+  return system_error(errno, "clearing the soft-dirty bits");
+}
+
+}  // namespace weir::os
