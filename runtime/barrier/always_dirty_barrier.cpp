@@ -5,7 +5,7 @@
 namespace weir::barrier {
 namespace {
 
-BarrierTraits traits() {
+BarrierTraits always_dirty_traits() {
   BarrierTraits traits;
   traits.granularity = os::page_size();
   traits.sees_kernel_writes = true;
@@ -14,7 +14,7 @@ BarrierTraits traits() {
 
 }  // namespace
 
-AlwaysDirtyBarrier::AlwaysDirtyBarrier() : Barrier(BarrierKind::always_dirty, traits()) {}
+AlwaysDirtyBarrier::AlwaysDirtyBarrier() : Barrier(BarrierKind::always_dirty, always_dirty_traits()) {}
 
 Expected<> AlwaysDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   tracked.armed.set(span);

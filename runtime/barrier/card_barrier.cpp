@@ -8,7 +8,7 @@
 namespace weir::barrier {
 namespace {
 
-BarrierTraits traits() {
+BarrierTraits card_traits() {
   BarrierTraits traits;
   traits.granularity = std::size_t{1} << kCardShift;
   traits.needs_calls = true;
@@ -17,7 +17,7 @@ BarrierTraits traits() {
 
 }  // namespace
 
-CardBarrier::CardBarrier() : Barrier(BarrierKind::cards, traits()) {}
+CardBarrier::CardBarrier() : Barrier(BarrierKind::cards, card_traits()) {}
 
 Expected<> CardBarrier::begin(TrackedRange& tracked) {
   auto cards = Cards::create(tracked.units().count);

@@ -14,7 +14,7 @@ Expected<Value> by_name(const std::array<Value, N>& values, std::string_view nam
     allowed += name_of(value);
   }
   return fail(ErrorCode::invalid_argument, what,
-              ErrorText("'" + std::string(name) + "' is unknown; known are " + allowed));
+              ErrorText(std::string(name).append(" is unknown; known are ").append(allowed)));
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   };
   static Expected<std::unique_ptr<FaultServer>> start(const Options& options);
   // Everything still attached is released as by release(). [fill-then-close]
-  ~FaultServer();
+  ~FaultServer() override;
 
   // Store faults of the range go to `handler`. Errors: misaligned, busy, unsupported memory.
   Expected<> watch_writes(Range range, WriteFaultHandler& handler);

@@ -28,10 +28,8 @@ class BlockedSignals {
 // Told in the child of a fork(2), with the gate held exclusively, in the order of enlistment.
 class ForkParticipant {
  public:
+  virtual ~ForkParticipant() = default;
   virtual void after_fork_in_child() noexcept = 0;
-
- protected:
-  ~ForkParticipant() = default;
 
  private:
   friend class FaultGate;

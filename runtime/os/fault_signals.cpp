@@ -25,7 +25,7 @@ struct Dispatch {
   int signal;
   bool installed = false;
   struct sigaction previous = {};
-  Claims claims;
+  Claims claims = {};
 };
 
 Dispatch& dispatch_of(int signal) {
