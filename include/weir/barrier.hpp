@@ -45,6 +45,7 @@ struct BarrierTraits {
   bool needs_stopped_world = false;  // arm and take lose writes made meanwhile by other threads
   bool adds_mappings = false;        // written pages cost VMAs (vm.max_map_count)
   bool owns_protection = false;      // the program may not mprotect(2) attached memory itself
+  bool forgets_released = false;     // MADV_DONTNEED disarms without a trace: disarm before it
   int threads = 0;                   // threads of its own
 };
 

@@ -22,10 +22,7 @@ Expected<> AlwaysDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
 }
 
 Expected<> AlwaysDirtyBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then then) {
-  UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {
-    tracked.taken.set_in(index, tracked.armed.load(index) & mask);
-    if (then == Then::leave_unarmed) tracked.armed.clear_in(index, mask);
-  });
+  (void)take_all_armed(tracked, span, then);
   return {};
 }
 

@@ -81,10 +81,7 @@ Expected<> AsyncBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then t
                               });
                             });
   if (!done) {  // pages may have been armed again without a report
-    UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {
-      tracked.taken.set_in(index, mask & tracked.armed.load(index));
-    });
-    count_extra(tracked.armed.count(span));
+    count_extra(take_all_armed(tracked, span, Then::rearm));
     return done;
   }
   if (in_one_walk) return done;

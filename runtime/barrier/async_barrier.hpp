@@ -26,6 +26,7 @@ class AsyncBarrier final : public Barrier, public faults::WriteFaultHandler {
 
   faults::Answer on_write_fault(Address page) noexcept override;
   UffdOutcome on_fill(Range pages, const faults::FillCause& cause, Fill fill) noexcept override;
+  void on_removed(Range) noexcept override {}  // a hole counts as written
   void on_protection_lost(Range range) noexcept override;
 
  private:

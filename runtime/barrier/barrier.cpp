@@ -1,6 +1,7 @@
 #include "runtime/barrier/barrier.hpp"
 
 #include "runtime/os/fault_gate.hpp"
+#include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
 
 #include <sched.h>
@@ -76,92 +77,95 @@ Expected<TrackedRange*> Barrier::find_for(Range part, const char* what) {
 // Runs a hook until it is through: once more after EAGAIN (with everything let go, so that the
 // fault server can read the event that the kernel waits for), and once more after a recovery.
 template <class Operation>
-Expected<> Barrier::operate(Operation&& operation) {
+Barrier::Operated Barrier::operate(Range part, const char* what, Operation&& operation) {
+  Operated operated;
   bool recovered = false;
   for (;;) {
-    Expected<> done;
     {
       const os::FaultGate::Operating gate;
-      done = operation();
+      auto tracked = find_for(part, what);
+      if (!tracked) return {nullptr, Unexpected(tracked.error())};
+      operated.tracked = *tracked;
+      operated.result = operation(**tracked);
     }
-    if (done) return done;
-    if (done.error().code == ErrorCode::again) {
+    if (operated.result) return operated;
+    if (operated.result.error().code == ErrorCode::again) {
       ::sched_yield();
       continue;
     }
-    note(done.error());
-    if (recovered) return done;
+    note(operated.result.error());
+    if (recovered) return operated;
     recovered = true;
     if (auto again = recover(); !again) {
       note(again.error());
-      return again;
+      return operated;
     }
     recoveries_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
 Expected<> Barrier::arm(Range part) {
-  TrackedRange* tracked = nullptr;
-  {
-    const os::FaultGate::Operating gate;
-    auto found = find_for(part, "arming memory");
-    if (!found) return tl::unexpected(found.error());
-    tracked = *found;
-  }
-  const UnitSpan span = tracked->units_in(part);
-  auto armed = operate([&] {
+  const auto [tracked, armed] = operate(part, "arming memory", [&](TrackedRange& t) {
     Expected<> done;
     // What is armed already keeps its record.
-    tracked->armed.for_runs(span, false, [&](UnitSpan run) {
-      if (done) done = arm_units(*tracked, run);
+    t.armed.for_runs(t.units_in(part), false, [&](UnitSpan run) {
+      if (done) done = arm_units(t, run);
     });
     return done;
   });
+  if (tracked == nullptr) return armed;
   if (!armed) {  // from now on it counts as written in every cycle
-    tracked->armed.set(span);
-    tracked->dirty.set(span);
+    tracked->armed.set(tracked->units_in(part));
+    tracked->dirty.set(tracked->units_in(part));
   }
   return {};
 }
 
 Expected<> Barrier::disarm(Range part) {
-  TrackedRange* tracked = nullptr;
-  {
-    const os::FaultGate::Operating gate;
-    auto found = find_for(part, "disarming memory");
-    if (!found) return tl::unexpected(found.error());
-    tracked = *found;
-  }
-  const UnitSpan span = tracked->units_in(part);
-  UnitSpan armed = {};
-  tracked->armed.for_runs(span, true, [&](UnitSpan run) {  // one call from the first to the last
-    armed = armed.count == 0 ? run : UnitSpan{armed.first, run.end() - armed.first};
-  });
-  if (armed.count == 0) return {};
-  tracked->armed.clear(armed);
-  tracked->dirty.clear(armed);
-  return operate([&] { return disarm_units(*tracked, armed); });
+  return operate(part, "disarming memory",
+                 [&](TrackedRange& t) -> Expected<> {
+                   UnitSpan armed;
+                   t.armed.for_runs(t.units_in(part), true, [&](UnitSpan run) {
+                     if (armed.count == 0) armed.first = run.first;
+                     armed.count = run.end() - armed.first;
+                   });
+                   if (armed.count == 0) return {};
+                   // One call from the first to the last. The bits go last: a mechanism that has to
+                   // be asked twice finds them still there.
+                   auto done = disarm_units(t, armed);
+                   if (!done) return done;
+                   t.armed.clear(armed);
+                   t.dirty.clear(armed);
+                   return {};
+                 })
+      .result;
 }
 
 Expected<std::size_t> Barrier::take(Range part, DirtySink sink, Then then) {
-  TrackedRange* tracked = nullptr;
-  {
-    const os::FaultGate::Operating gate;
-    auto found = find_for(part, "taking written memory");
-    if (!found) return tl::unexpected(found.error());
-    tracked = *found;
-  }
+  settle();
+  constexpr const char* kWhat = "taking written memory";
+  const auto [tracked, taken] = operate(part, kWhat, [&](TrackedRange& t) -> Expected<> {
+    if (!os::is_mapped(part))
+      return fail(ErrorCode::not_registered, kWhat,
+                  "a part of it was unmapped or moved away while it was watched", part,
+                  "Detach memory before you unmap or mremap it");
+    return take_units(t, t.units_in(part), then);
+  });
+  if (tracked == nullptr) return Unexpected(taken.error());
   const UnitSpan span = tracked->units_in(part);
-  auto taken = operate([&] { return take_units(*tracked, span, then); });
-  if (!taken) {  // "all dirty", never "none" [checked-scan]
-    UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {
-      const std::uint64_t armed = tracked->armed.load(index) & mask;
-      const std::uint64_t known = tracked->taken.set_in(index, armed);
-      count_extra(static_cast<std::size_t>(std::popcount(armed & ~known)));
-    });
-    if (then == Then::leave_unarmed) tracked->armed.clear(span);
-  }
+  if (!taken) count_extra(take_all_armed(*tracked, span, then));
   return report(*tracked, span, sink);
+}
+
+// "All dirty", never "none" [checked-scan].
+std::size_t Barrier::take_all_armed(TrackedRange& tracked, UnitSpan span, Then then) {
+  std::size_t added = 0;
+  UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {
+    const std::uint64_t armed = tracked.armed.load(index) & mask;
+    added += static_cast<std::size_t>(std::popcount(armed & ~tracked.taken.set_in(index, armed)));
+    if (then == Then::leave_unarmed) tracked.armed.clear_in(index, armed);
+  });
+  return added;
 }
 
 std::size_t Barrier::report(TrackedRange& tracked, UnitSpan span, DirtySink sink) {

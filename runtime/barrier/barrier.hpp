@@ -80,12 +80,17 @@ class Barrier {
   virtual void end(TrackedRange& tracked) = 0;
   // None of the units is armed yet. Sets their armed bits.
   virtual Expected<> arm_units(TrackedRange& tracked, UnitSpan span) = 0;
-  // The armed and dirty bits are clear already. Takes the protection off.
+  // Takes the protection off; the armed and dirty bits are cleared after it.
   virtual Expected<> disarm_units(TrackedRange& tracked, UnitSpan span) = 0;
-  // Adds the written units to `taken`, and re-arms them or clears their armed bits.
+  // All of `span` is mapped. Adds the written units to `taken`, and re-arms them or clears their armed bits.
   virtual Expected<> take_units(TrackedRange& tracked, UnitSpan span, Then then) = 0;
+  // Waits until what the program did before this call has been recorded. Nothing held.
+  virtual void settle() {}
   // After an error: sets the mechanism up anew; everything armed is dirty then. Nothing held.
   virtual Expected<> recover() { return {}; }
+
+  // Everything armed is taken. For barriers that cannot tell, or cannot any more.
+  static std::size_t take_all_armed(TrackedRange& tracked, UnitSpan span, Then then);
 
   TrackedRange* find(Address address) {  // fault gate held
     auto* entry = ranges_.find(address);
@@ -103,8 +108,12 @@ class Barrier {
   static constexpr std::size_t kMaxNotes = 8;
 
   Expected<TrackedRange*> find_for(Range part, const char* what);
+  struct Operated {
+    TrackedRange* tracked = nullptr;  // nullptr: bad input
+    Expected<> result;
+  };
   template <class Operation>
-  Expected<> operate(Operation&& operation);
+  Operated operate(Range part, const char* what, Operation&& operation);
   std::size_t report(TrackedRange& tracked, UnitSpan span, DirtySink sink);
 
   const BarrierKind kind_;

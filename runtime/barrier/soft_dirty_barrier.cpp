@@ -36,10 +36,6 @@ Expected<> SoftDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
 }
 
 Expected<> SoftDirtyBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then then) {
-  if (!os::is_mapped(tracked.range_of(span)))
-    return fail(ErrorCode::not_registered, "taking written memory",
-                "a part of it was unmapped or moved away while it was watched",
-                tracked.range_of(span), "Detach memory before you unmap or mremap it");
   count_system_call();
   if (auto done = SoftDirtyCoordinator::the().harvest(); !done) return done;
   UnitBits::for_words(span, [&](std::size_t index, std::uint64_t mask) {

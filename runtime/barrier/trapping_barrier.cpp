@@ -1,7 +1,6 @@
 #include "runtime/barrier/trapping_barrier.hpp"
 
 #include "runtime/barrier/fault_injection.hpp"
-#include "runtime/os/mapping.hpp"
 
 #include <algorithm>
 #include <mutex>
@@ -42,10 +41,6 @@ Expected<> TrappingBarrier::disarm_units(TrackedRange& tracked, UnitSpan span) {
 
 Expected<> TrappingBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then then) {
   if (auto alive = check_alive(); !alive) return alive;
-  if (!os::is_mapped(tracked.range_of(span)))
-    return fail(ErrorCode::not_registered, "taking written memory",
-                "a part of it was unmapped or moved away while it was watched",
-                tracked.range_of(span), "Detach memory before you unmap or mremap it");
   for (std::size_t first = span.first; first < span.end();) {
     const std::size_t past = std::min(span.end(), (first / kChunk + 1) * kChunk);
     if (auto done = take_chunk(tracked, {first, past - first}, then); !done) return done;

@@ -31,6 +31,8 @@ Expected<std::unique_ptr<Barrier>> UffdBarrier::open(Delivery delivery, bool use
   options.delivery = delivery;
   options.required = UffdFeature::pagefault_flag_wp;
   options.wanted = UffdFeature::wp_unpopulated;
+  // MADV_DONTNEED takes the protection away; without a thread nobody could be told.
+  if (delivery == Delivery::thread) options.wanted |= UffdFeature::event_remove;
   options.require_full = delivery == Delivery::thread && !user_mode_only;
   options.user_mode_only = user_mode_only;
   auto server = faults::FaultServer::start(options);
@@ -40,6 +42,7 @@ Expected<std::unique_ptr<Barrier>> UffdBarrier::open(Delivery delivery, bool use
   traits.granularity = os::page_size();
   traits.needs_privilege = options.require_full;
   traits.needs_signal = delivery == Delivery::sigbus;
+  traits.forgets_released = delivery == Delivery::sigbus;
   traits.threads = delivery == Delivery::thread ? 1 : 0;
   const BarrierKind kind =
       delivery == Delivery::thread ? BarrierKind::uffd_thread : BarrierKind::uffd_sigbus;
@@ -107,6 +110,11 @@ UffdOutcome UffdBarrier::on_fill(Range pages, const faults::FillCause& cause, Fi
     if (written && tracked->dirty.set(tracked->unit_of(page))) count_trap();
     return !written && !tracked->dirty.test(tracked->unit_of(page));
   });
+}
+
+void UffdBarrier::on_removed(Range range) noexcept {
+  if (TrackedRange* tracked = find(range.begin); tracked != nullptr)
+    tracked->dirty.set(tracked->units_in(range));
 }
 
 void UffdBarrier::on_protection_lost(Range range) noexcept {

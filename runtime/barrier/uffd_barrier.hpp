@@ -19,6 +19,7 @@ class UffdBarrier final : public TrappingBarrier, public faults::WriteFaultHandl
 
   faults::Answer on_write_fault(Address page) noexcept override;
   UffdOutcome on_fill(Range pages, const faults::FillCause& cause, Fill fill) noexcept override;
+  void on_removed(Range range) noexcept override;
   void on_protection_lost(Range range) noexcept override;
 
  private:
@@ -29,6 +30,7 @@ class UffdBarrier final : public TrappingBarrier, public faults::WriteFaultHandl
   Expected<> protect(TrackedRange& tracked, UnitSpan span) override;
   Expected<> unprotect(TrackedRange& tracked, UnitSpan span) noexcept override;
   Expected<> check_alive() override;
+  void settle() override { server_->settle(); }
   Expected<> recover() override;
 
   std::unique_ptr<faults::FaultServer> server_;

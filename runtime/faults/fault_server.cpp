@@ -170,6 +170,10 @@ bool FaultServer::serves_missing(Range range) const {
   return entry != nullptr && entry->value.source != nullptr;
 }
 
+void FaultServer::settle() const {
+  if (thread_ != nullptr && features().has(UffdFeature::event_remove)) thread_->settle();
+}
+
 bool FaultServer::is_alive() const {
   // Only the descriptor that registered the page may wake there: another one gets ENOENT, another
   // kind of file ENOTTY, a closed one EBADF.

@@ -62,6 +62,10 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   UffdResult unprotect(Range range, WakeMode wake = WakeMode::wake) const;
   bool serves_missing(Range range) const;  // fault gate held
 
+  // Returns when everything that the program was told to go on after (a MADV_DONTNEED, with
+  // UffdFeature::event_remove) has reached the handlers. Nothing held.
+  void settle() const;
+
   // Is the descriptor still the one that we opened? One system call.
   bool is_alive() const;
   // Opens a new descriptor in place of a lost one and registers everything anew. Each barrier is

@@ -68,8 +68,10 @@ void FaultSpace::on_remap(const RemapEvent& event) {
 void FaultSpace::on_remove(const RemoveEvent& event) {
   for (const Table::Entry& entry : table) {
     const Range gone = entry.range.intersection(event.range);
-    if (!gone.empty() && entry.value.source != nullptr)
+    if (gone.empty()) continue;
+    if (entry.value.source != nullptr)
       entry.value.source->removed(entry.value.offset_of(gone.begin), gone.size);
+    if (entry.value.writes != nullptr) entry.value.writes->on_removed(gone);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <utility>
@@ -88,6 +89,11 @@ void HandlerThread::forget_after_fork() {
   for (auto& remote : remotes_) remote->descriptor = Userfaultfd();
 }
 
+void HandlerThread::settle() const {
+  const std::size_t begun = batches_begun_.load();
+  while (batches_done_.load() < begun) ::sched_yield();
+}
+
 void HandlerThread::take_commands() {
   std::uint64_t count;
   [[maybe_unused]] const ssize_t n = ::read(poke_fd_, &count, sizeof(count));
@@ -134,9 +140,11 @@ void HandlerThread::serve(FaultSpace& space, short revents) {
   if ((revents & POLLIN) == 0) return lose(space);  // POLLERR, POLLHUP, POLLNVAL
   for (;;) {
     events_.clear();
+    batches_begun_.fetch_add(1);
     const auto count = space.descriptor.read_events(buffer_, events_);
+    if (count) handle(space, events_);
+    batches_done_.fetch_add(1);
     if (!count) return lose(space);
-    handle(space, events_);
     if (*count < kBatch || !space.descriptor.is_open()) return;
   }
 }

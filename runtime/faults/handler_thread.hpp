@@ -26,6 +26,8 @@ class HandlerThread {
   Expected<> adopt(std::unique_ptr<FaultSpace> remote);
   // The local descriptor was replaced: poll the new one.
   void local_replaced();
+  // Returns when all events that were read before the call have been acted upon. Nothing held.
+  void settle() const;
   // In a forked child: the thread is gone, the remote spaces are the parent's.
   void forget_after_fork();
 
@@ -73,6 +75,8 @@ class HandlerThread {
   std::vector<UffdEvent> events_;
   std::vector<Deferred> deferred_;
 
+  std::atomic<std::size_t> batches_begun_{0};
+  std::atomic<std::size_t> batches_done_{0};
   std::atomic<std::size_t> answered_{0};
   std::atomic<std::size_t> deferred_count_{0};
   std::atomic<std::size_t> unknown_{0};

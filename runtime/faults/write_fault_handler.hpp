@@ -32,6 +32,9 @@ class WriteFaultHandler {
   using Fill = os::FunctionRef<UffdOutcome(Range run, CopyMode mode)>;
   virtual UffdOutcome on_fill(Range pages, const FillCause& cause, Fill fill) noexcept = 0;
 
+  // The program gave the memory back (MADV_DONTNEED), and its protection with it.
+  virtual void on_removed(Range range) noexcept = 0;
+
   // The protection of the range is gone (a lost descriptor, a fork), and the range has been
   // registered anew where that was possible: everything armed counts as written. The gate is held
   // exclusively.

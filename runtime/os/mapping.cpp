@@ -71,7 +71,8 @@ std::size_t max_map_count() {
 
 bool is_mapped(Range range) {
   // Of all flags, MS_ASYNC does nothing today but look at the mappings.
-  return ::msync(range.begin.as(), range.size, MS_ASYNC) == 0;
+  const Address first = range.begin.align_down(page_size());
+  return ::msync(first.as(), range.end() - first, MS_ASYNC) == 0;
 }
 
 }  // namespace weir::os

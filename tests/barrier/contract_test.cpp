@@ -1,0 +1,466 @@
+// The contract of weir::barrier::Barrier, the same for every back-end. Numbers are the cases of the
+// design's list of test cases.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "runtime/os/mapping.hpp"
+#include "runtime/os/page_size.hpp"
+#include "tests/support/backends.hpp"
+#include "tests/support/random.hpp"
+
+using namespace weir;
+using namespace weir::test;
+using barrier::Barrier;
+using barrier::Then;
+
+namespace {
+
+constexpr std::size_t kPages = 64;
+
+// Memory of `pages` pages, attached for as long as it lives.
+struct Attached {
+  Attached(Barrier& b, std::size_t pages = kPages, os::HugePages huge = os::HugePages::never)
+      : barrier(b), mapping(os::Mapping::anonymous(pages * os::page_size(), huge).value()) {
+    const auto attached = barrier.attach(mapping.range());
+    REQUIRE_MESSAGE(attached.has_value(), attached.error().message());
+  }
+  ~Attached() { CHECK(barrier.detach(mapping.range()).has_value()); }
+
+  Range range() const { return mapping.range(); }
+  char* page(std::size_t index) const { return mapping.as<char>() + index * os::page_size(); }
+  void populate() const {
+    for (std::size_t i = 0; i < range().size / os::page_size(); ++i)
+      store(barrier, page(i), static_cast<char>(i));
+  }
+  void arm() const { CHECK(barrier.arm(range()).has_value()); }
+  PageSet take(Then then = Then::rearm) const { return take_pages(barrier, range(), then); }
+
+  Barrier& barrier;
+  os::Mapping mapping;
+};
+
+// Lets the kernel write into the page; true when it agreed. Otherwise it must be EFAULT, and the
+// barrier must have said so beforehand.
+template <class Call>
+bool by_kernel(const Barrier& barrier, Call&& call) {
+  const auto result = call();
+  if (result >= 0) return true;
+  CHECK(errno == EFAULT);
+  CHECK_FALSE(barrier.traits().sees_kernel_writes);
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("6: clean after arming; one write gives exactly that page; reads never mark") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    CHECK(reports(barrier, memory.take(), {}));
+
+    store(barrier, memory.page(17) + 123, 'x');
+    CHECK(reports(barrier, memory.take(), {17}));
+    CHECK(reports(barrier, memory.take(), {}));
+
+    int sum = 0;
+    for (std::size_t i = 0; i < kPages; ++i) sum += *static_cast<volatile char*>(memory.page(i));
+    CHECK(sum != 0);
+    CHECK(reports(barrier, memory.take(), {}));
+  });
+}
+
+TEST_CASE("7: alternating pages; first, middle and last; a store over a page's end marks both") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    PageSet even;
+    for (std::size_t i = 0; i < kPages; i += 2) {
+      store(barrier, memory.page(i) + i, 'a');
+      even.insert(i);
+    }
+    CHECK(reports(barrier, memory.take(), even));
+
+    for (std::size_t i : {std::size_t{0}, kPages / 2, kPages - 1})
+      store(barrier, memory.page(i) + os::page_size() - 1, 'b');
+    CHECK(reports(barrier, memory.take(), {0, kPages / 2, kPages - 1}));
+
+    char* end_of_5 = memory.page(6) - 4;
+    const std::uint64_t value = 0x0102030405060708;
+    std::memcpy(end_of_5, &value, sizeof(value));
+    barrier.record(Range::of(end_of_5, sizeof(value)));
+    CHECK(reports(barrier, memory.take(), {5, 6}));
+  });
+}
+
+TEST_CASE("arming one part, disarming another, leaving unarmed, arming twice") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    const auto part = [&](std::size_t first, std::size_t count) {
+      return Range::of(memory.page(first), count * os::page_size());
+    };
+    CHECK(barrier.arm(part(8, 8)).has_value());
+    for (std::size_t i = 4; i < 20; ++i) store(barrier, memory.page(i), 'c');
+    PageSet eight_to_fifteen;
+    for (std::size_t i = 8; i < 16; ++i) eight_to_fifteen.insert(i);
+    CHECK(memory.take() == eight_to_fifteen);  // what is not armed is never reported
+
+    CHECK(barrier.disarm(part(10, 3)).has_value());
+    for (std::size_t i = 8; i < 16; ++i) store(barrier, memory.page(i), 'd');
+    CHECK(memory.take(Then::leave_unarmed) == PageSet{8, 9, 13, 14, 15});
+    for (std::size_t i = 8; i < 16; ++i) store(barrier, memory.page(i), 'e');
+    CHECK(memory.take() == PageSet{});
+
+    // Arming what is armed and written already keeps the record.
+    CHECK(barrier.arm(part(0, 4)).has_value());
+    store(barrier, memory.page(2), 'f');
+    CHECK(barrier.arm(part(0, 8)).has_value());
+    store(barrier, memory.page(6), 'f');
+    CHECK(reports(barrier, memory.take(), {2, 6}));
+    CHECK(reports(barrier, memory.take(), {}));
+  });
+}
+
+TEST_CASE("a take of a part leaves the records of the rest") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    for (std::size_t i : {1, 30, 60}) store(barrier, memory.page(i), 'g');
+    const Range middle = Range::of(memory.page(20), 20 * os::page_size());
+    CHECK(reports(barrier, take_pages(barrier, middle), {10}));
+    CHECK(reports(barrier, memory.take(), {1, 60}));
+  });
+}
+
+TEST_CASE("armed and hot pages alternating: only the armed ones are reported and armed again") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    PageSet armed;
+    for (std::size_t i = 0; i < kPages; i += 2) {
+      CHECK(barrier.arm(Range::of(memory.page(i), os::page_size())).has_value());
+      armed.insert(i);
+    }
+    for (int cycle = 0; cycle < 3; ++cycle) {
+      for (std::size_t i = 0; i < kPages; ++i) store(barrier, memory.page(i), 'h');
+      CHECK(memory.take() == armed);
+      CHECK(reports(barrier, memory.take(), {}));
+    }
+  });
+}
+
+TEST_CASE("10: a write to a hole, to a zero page, after DONTNEED, and after mprotect") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);  // nothing populated
+    memory.arm();
+    (void)memory.take();  // armed holes may count as written once
+    store(barrier, memory.page(3), 'i');
+    CHECK(memory.take().count(3) == 1);
+
+    CHECK(*static_cast<volatile char*>(memory.page(9)) == 0);  // the zero page
+    (void)memory.take();
+    store(barrier, memory.page(9), 'j');
+    CHECK(memory.take().count(9) == 1);
+
+    store(barrier, memory.page(20), 'k');
+    (void)memory.take();
+    const Range page20 = Range::of(memory.page(20), os::page_size());
+    if (barrier.traits().forgets_released) CHECK(barrier.disarm(page20).has_value());
+    REQUIRE(::madvise(memory.page(20), os::page_size(), MADV_DONTNEED) == 0);
+    if (barrier.traits().forgets_released) CHECK(barrier.arm(page20).has_value());
+    store(barrier, memory.page(20), 'l');
+    CHECK(memory.take().count(20) == 1);
+    CHECK(*memory.page(20) == 'l');
+    store(barrier, memory.page(20), 'l');
+    CHECK(memory.take().count(20) == 1);
+    CHECK(*memory.page(20) == 'l');
+
+    if (barrier.traits().owns_protection) return;
+    store(barrier, memory.page(30), 'm');
+    (void)memory.take();
+    REQUIRE(::mprotect(memory.page(30), os::page_size(), PROT_READ) == 0);
+    REQUIRE(::mprotect(memory.page(30), os::page_size(), PROT_READ | PROT_WRITE) == 0);
+    store(barrier, memory.page(30), 'n');
+    CHECK(memory.take().count(30) == 1);
+  });
+}
+
+TEST_CASE("11: writes by system calls are recorded, or fail with EFAULT where the barrier says so") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    (void)memory.take();
+    int pipe[2];
+    REQUIRE(::pipe(pipe) == 0);
+    int sockets[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    PageSet written;
+    const auto expect = [&](std::size_t page, bool agreed) {
+      if (!agreed) return;
+      barrier.record(Range::of(memory.page(page), os::page_size()));
+      written.insert(page);
+    };
+
+    REQUIRE(::write(pipe[1], "data", 4) == 4);
+    if (by_kernel(barrier, [&] { return ::read(pipe[0], memory.page(1), 4); })) {
+      CHECK(std::memcmp(memory.page(1), "data", 4) == 0);
+      expect(1, true);
+    } else {  // the data is still there
+      char buffer[4];
+      CHECK(::read(pipe[0], buffer, 4) == 4);
+    }
+    REQUIRE(::write(pipe[1], "scattered", 9) == 9);
+    const iovec parts[] = {{memory.page(3), 4}, {memory.page(5), 5}};
+    const bool scattered = by_kernel(barrier, [&] { return ::readv(pipe[0], parts, 2); });
+    expect(3, scattered);
+    expect(5, scattered);
+    REQUIRE(::send(sockets[0], "message", 7, 0) == 7);
+    expect(7, by_kernel(barrier, [&] { return ::recv(sockets[1], memory.page(7), 7, 0); }));
+    expect(9, by_kernel(barrier, [&] { return ::getrandom(memory.page(9), 16, 0); }));
+    CHECK(reports(barrier, memory.take(), written));
+
+    for (int fd : {pipe[0], pipe[1], sockets[0], sockets[1]}) ::close(fd);
+  });
+}
+
+TEST_CASE("12: writes through process_vm_writev and /proc/self/mem are recorded or refused") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    (void)memory.take();
+    char byte = 'o';
+    const iovec from{&byte, 1};
+    PageSet written;
+    const iovec to{memory.page(11), 1};
+    if (::process_vm_writev(::getpid(), &from, 1, &to, 1, 0) == 1) {
+      CHECK(*memory.page(11) == 'o');
+      barrier.record(Range::of(memory.page(11), 1));
+      written.insert(11);
+    }
+    const int mem = ::open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+    if (mem >= 0) {
+      const Address target(memory.page(13));
+      // It writes where mprotect forbids it, past the barrier: a debugger may do that.
+      const bool wrote = ::pwrite(mem, &byte, 1, static_cast<off_t>(target.value())) == 1;
+      ::close(mem);
+      if (wrote && !barrier.traits().owns_protection) {
+        barrier.record(Range::of(memory.page(13), 1));
+        written.insert(13);
+      }
+    }
+    const PageSet reported = memory.take();
+    for (std::size_t page : written) CHECK(reported.count(page) == 1);
+  });
+}
+
+TEST_CASE("13: huge pages: a whole arming keeps the law at the size of pages") {
+  for_each_backend([](Barrier& barrier) {
+    constexpr std::size_t kHuge = std::size_t{2} << 20;
+    os::Mapping mapping =
+        os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
+    std::memset(mapping.as<char>(), 1, mapping.size());
+    REQUIRE(barrier.attach(mapping.range()).has_value());
+    CHECK(barrier.arm(mapping.range()).has_value());
+    CHECK(reports(barrier, take_pages(barrier, mapping.range()), {}));
+    const std::size_t page = kHuge / os::page_size() + 7;
+    store(barrier, mapping.as<char>() + page * os::page_size(), 'p');
+    CHECK(take_pages(barrier, mapping.range()).count(page) == 1);
+    // Taking half of a huge page.
+    store(barrier, mapping.as<char>() + 3 * os::page_size(), 'q');
+    store(barrier, mapping.as<char>() + kHuge / 2 + 5 * os::page_size(), 'q');
+    const Range half = Range{mapping.range().begin, kHuge / 2};
+    CHECK(take_pages(barrier, half).count(3) == 1);
+    CHECK(take_pages(barrier, mapping.range()).count(kHuge / 2 / os::page_size() + 5) == 1);
+    CHECK(barrier.detach(mapping.range()).has_value());
+  });
+}
+
+TEST_CASE("14, 15: collapse and page-out of an armed range lose no marks") {
+  for_each_backend([](Barrier& barrier) {
+    constexpr std::size_t kHuge = std::size_t{2} << 20;
+    os::Mapping mapping =
+        os::Mapping::anonymous(kHuge, os::HugePages::never, kHuge).value();
+    std::memset(mapping.as<char>(), 1, mapping.size());
+    REQUIRE(barrier.attach(mapping.range()).has_value());
+    CHECK(barrier.arm(mapping.range()).has_value());
+    store(barrier, mapping.as<char>() + 9 * os::page_size(), 'r');
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+    // Either may be refused; what counts is that nothing is lost.
+    (void)::madvise(mapping.as<char>(), kHuge, MADV_HUGEPAGE);
+    (void)::madvise(mapping.as<char>(), kHuge, MADV_COLLAPSE);
+    (void)::madvise(mapping.as<char>(), kHuge, MADV_PAGEOUT);
+    store(barrier, mapping.as<char>() + 11 * os::page_size(), 'r');
+    const PageSet reported = take_pages(barrier, mapping.range());
+    CHECK(reported.count(9) == 1);
+    CHECK(reported.count(11) == 1);
+    (void)::madvise(mapping.as<char>(), kHuge, MADV_COLLAPSE);
+    store(barrier, mapping.as<char>() + 13 * os::page_size(), 'r');
+    CHECK(take_pages(barrier, mapping.range()).count(13) == 1);
+    CHECK(barrier.detach(mapping.range()).has_value());
+  });
+}
+
+TEST_CASE("16: memory that was moved away is reported as a whole, with the reason") {
+  for_each_backend([](Barrier& barrier) {
+    os::Mapping mapping = os::Mapping::anonymous(16 * os::page_size(), os::HugePages::never).value();
+    std::memset(mapping.as<char>(), 1, mapping.size());
+    REQUIRE(barrier.attach(mapping.range()).has_value());
+    CHECK(barrier.arm(mapping.range()).has_value());
+    char* second_half = mapping.as<char>() + 8 * os::page_size();
+    void* moved = ::mremap(second_half, 8 * os::page_size(), 8 * os::page_size(),
+                           MREMAP_MAYMOVE | MREMAP_FIXED,
+                           os::Mapping::anonymous(8 * os::page_size()).value().as<char>());
+    REQUIRE(moved != MAP_FAILED);
+    CHECK(take_pages(barrier, mapping.range()).size() == 16);
+    CHECK_FALSE(barrier.notes().empty());
+    CHECK(barrier.detach(mapping.range()).has_value());
+    ::munmap(moved, 8 * os::page_size());
+  });
+}
+
+TEST_CASE("19: a range over two mappings is watched; one that is partly unmapped is refused") {
+  for_each_backend([](Barrier& barrier) {
+    os::Mapping mapping = os::Mapping::anonymous(32 * os::page_size(), os::HugePages::never).value();
+    std::memset(mapping.as<char>(), 1, mapping.size());
+    char* second = mapping.as<char>() + 16 * os::page_size();
+    REQUIRE(::madvise(second, 16 * os::page_size(), MADV_DONTDUMP) == 0);  // another mapping
+    REQUIRE(barrier.attach(mapping.range()).has_value());
+    CHECK(barrier.arm(mapping.range()).has_value());
+    store(barrier, mapping.as<char>() + 15 * os::page_size(), 's');
+    store(barrier, second, 's');
+    CHECK(reports(barrier, take_pages(barrier, mapping.range()), {15, 16}));
+    CHECK(barrier.detach(mapping.range()).has_value());
+
+    if (barrier.kind() == BarrierKind::cards || barrier.kind() == BarrierKind::always_dirty) return;
+    REQUIRE(::munmap(second, os::page_size()) == 0);
+    const auto attached = barrier.attach(mapping.range());
+    REQUIRE_FALSE(attached.has_value());
+    CHECK(attached.error().message().size() > 20);
+    // Nothing of it was kept: the part that is mapped can be attached.
+    const Range first = Range{mapping.range().begin, 16 * os::page_size()};
+    CHECK(barrier.attach(first).has_value());
+    CHECK(barrier.detach(first).has_value());
+  });
+}
+
+TEST_CASE("bad input: each a clear error, and nothing changed") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    const std::size_t page = os::page_size();
+    const Range all = memory.range();
+    const auto ignore = [](Range) { FAIL("nothing may be reported"); };
+
+    const auto expect = [](const auto& result, ErrorCode code) {
+      REQUIRE_FALSE(result.has_value());
+      CHECK(result.error().code == code);
+      CHECK(result.error().message().size() > 20);
+    };
+    expect(barrier.attach(Range{all.begin + 1, page}), ErrorCode::misaligned);
+    expect(barrier.attach(Range{all.begin, page / 2}), ErrorCode::misaligned);
+    expect(barrier.attach(Range{all.begin, 0}), ErrorCode::misaligned);
+    expect(barrier.attach(all), ErrorCode::busy);
+    expect(barrier.attach(Range{all.begin + page, page}), ErrorCode::busy);
+    expect(barrier.arm(Range{all.begin + 1, page}), ErrorCode::misaligned);
+    expect(barrier.arm(Range{all.end(), page}), ErrorCode::not_registered);
+    expect(barrier.arm(Range{all.end() - page, 2 * page}), ErrorCode::not_registered);
+    expect(barrier.disarm(Range{all.end(), page}), ErrorCode::not_registered);
+    expect(barrier.take(Range{all.end(), page}, ignore, Then::rearm), ErrorCode::not_registered);
+    expect(barrier.take(Range{all.begin + 1, page}, ignore, Then::rearm), ErrorCode::misaligned);
+    expect(barrier.detach(Range{all.begin, page}), ErrorCode::not_registered);
+    expect(barrier.detach(Range{all.end(), page}), ErrorCode::not_registered);
+
+    store(barrier, memory.page(5), 't');
+    CHECK(reports(barrier, memory.take(), {5}));
+  });
+}
+
+TEST_CASE("two ranges, detached and attached again, keep apart") {
+  for_each_backend([](Barrier& barrier) {
+    const Attached one(barrier);
+    one.populate();
+    one.arm();
+    for (int round = 0; round < 3; ++round) {
+      const Attached two(barrier);
+      two.populate();
+      two.arm();
+      store(barrier, two.page(2), 'u');
+      CHECK(reports(barrier, two.take(), {2}));
+      store(barrier, one.page(1), 'u');
+    }
+    CHECK(reports(barrier, one.take(), {1}));
+  });
+}
+
+TEST_CASE("a pair of barrier and delivery that cannot exist is refused with a sentence") {
+  for (const auto& [kind, delivery] : {std::pair{BarrierKind::uffd_thread, Delivery::sigbus},
+                                       std::pair{BarrierKind::uffd_sigbus, Delivery::thread}}) {
+    const auto barrier = barrier::open_barrier(kind, delivery);
+    REQUIRE_FALSE(barrier.has_value());
+    CHECK(barrier.error().code == ErrorCode::invalid_argument);
+    CHECK(barrier.error().message().find("cannot go with") != std::string::npos);
+  }
+}
+
+TEST_CASE("a random run of everything against a shadow, one thread") {
+  Random random(seed_for("contract"));
+  for_each_backend([&](Barrier& barrier) {
+    const Attached memory(barrier, 16);
+    memory.populate();
+    const std::size_t unit = barrier.traits().granularity;
+    const std::size_t units = memory.range().size / unit;
+    PageSet armed;  // by unit, as `written`
+    PageSet written;
+    for (std::size_t step = 0; step < scaled(5000); ++step) {
+      const std::size_t first = random() % units;
+      const std::size_t past = first + 1 + random() % (units - first);
+      const Range part{memory.range().begin + first * unit, (past - first) * unit};
+      switch (random() % 8) {
+        case 0:
+          CHECK(barrier.arm(part).has_value());
+          for (std::size_t i = first; i < past; ++i) armed.insert(i);
+          break;
+        case 1:
+          CHECK(barrier.disarm(part).has_value());
+          armed.erase(armed.lower_bound(first), armed.lower_bound(past));
+          written.erase(written.lower_bound(first), written.lower_bound(past));
+          break;
+        case 2: {
+          const Then then = random() % 2 == 0 ? Then::rearm : Then::leave_unarmed;
+          const PageSet expected(written.lower_bound(first), written.lower_bound(past));
+          written.erase(written.lower_bound(first), written.lower_bound(past));
+          PageSet reported;
+          for (std::size_t i : take_pages(barrier, part, then, unit)) reported.insert(first + i);
+          REQUIRE(reports(barrier, reported, expected));
+          REQUIRE(std::includes(armed.begin(), armed.end(), reported.begin(), reported.end()));
+          if (then == Then::leave_unarmed)
+            for (std::size_t i : reported) armed.erase(i);
+          break;
+        }
+        default: {
+          const std::size_t at = random() % memory.range().size;
+          store(barrier, memory.page(0) + at, static_cast<char>(step));
+          if (armed.count(at / unit) != 0) written.insert(at / unit);
+          break;
+        }
+      }
+    }
+    CHECK(barrier.notes().empty());
+  });
+}
