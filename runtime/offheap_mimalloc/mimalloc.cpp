@@ -9,11 +9,17 @@
 
 namespace {
 
+// mimalloc clears zeroed memory by hand, whatever its size: a large table that is used here and
+// there would be resident as a whole. Those are plain mappings here, too.
+constexpr std::size_t kLarge = 1 << 20;
+
 void* allocate(std::size_t bytes, std::size_t alignment) {
+  if (bytes >= kLarge) return weir::os::off_heap_system().allocate(bytes, alignment);
   return mi_zalloc_aligned(bytes, alignment);
 }
 
-void release(void* memory, std::size_t, std::size_t) {
+void release(void* memory, std::size_t bytes, std::size_t alignment) {
+  if (bytes >= kLarge) return weir::os::off_heap_system().free(memory, bytes, alignment);
   mi_free(memory);
 }
 

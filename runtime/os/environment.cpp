@@ -15,7 +15,7 @@ constexpr std::string_view kOffHeaps[] = {"mimalloc", "system"};
 constexpr std::string_view kTiers[] = {"quick", "default", "nightly"};
 
 constexpr std::array kVariables = {
-    VariableInfo{Variable::barrier, "WEIR_BARRIER", kBarriers, "auto",
+    VariableInfo{Variable::barrier, "WEIR_BARRIER", kBarriers, "`auto`",
                  "the write barrier; `auto` takes the best that passes its self-test"},
     VariableInfo{Variable::delivery, "WEIR_DELIVERY", kDeliveries,
                  "`thread` where the kernel allows it",
@@ -27,7 +27,7 @@ constexpr std::array kVariables = {
                  {},
                  "a fresh one, printed",
                  "tests: the seed of the randomised ones, to repeat a run"},
-    VariableInfo{Variable::test_tier, "WEIR_TEST_TIER", kTiers, "default",
+    VariableInfo{Variable::test_tier, "WEIR_TEST_TIER", kTiers, "`default`",
                  "tests: how much the randomised ones do"},
 };
 

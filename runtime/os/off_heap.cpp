@@ -10,7 +10,19 @@ namespace {
 constinit std::atomic<const OffHeapBackend*> linked{nullptr};
 constinit std::atomic<const OffHeapBackend*> chosen{nullptr};
 
-Expected<const OffHeapBackend*> choose() {
+// Threads that race here choose the same.
+const OffHeapBackend* backend() {
+  const OffHeapBackend* known = chosen.load(std::memory_order_acquire);
+  if (known != nullptr) return known;
+  const auto choice = off_heap_choice();
+  if (!choice) return nullptr;
+  chosen.store(*choice, std::memory_order_release);
+  return *choice;
+}
+
+}  // namespace
+
+Expected<const OffHeapBackend*> off_heap_choice() {
   const auto wanted = environment(Variable::off_heap);
   if (!wanted) return Unexpected(wanted.error());
   const OffHeapBackend* mimalloc = linked.load(std::memory_order_acquire);
@@ -23,21 +35,9 @@ Expected<const OffHeapBackend*> choose() {
   return mimalloc;
 }
 
-// Threads that race here choose the same.
-const OffHeapBackend* backend() {
-  const OffHeapBackend* known = chosen.load(std::memory_order_acquire);
-  if (known != nullptr) return known;
-  const auto choice = choose();
-  if (!choice) return nullptr;
-  chosen.store(*choice, std::memory_order_release);
-  return *choice;
-}
-
-}  // namespace
-
 Expected<> off_heap_ready() {
   if (backend() != nullptr) return {};
-  const auto choice = choose();
+  const auto choice = off_heap_choice();
   if (!choice) return Unexpected(choice.error());
   return {};
 }

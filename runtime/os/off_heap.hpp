@@ -37,6 +37,8 @@ const OffHeapBackend& off_heap_system();
 // Called by weir::mimalloc before main; afterwards nullptr or the back-end that was linked in.
 void off_heap_link(const OffHeapBackend& mimalloc);
 const OffHeapBackend* off_heap_linked();
+// What WEIR_OFFHEAP and what is linked amount to now, whatever was chosen before.
+Expected<const OffHeapBackend*> off_heap_choice();
 
 // A fixed number of elements whose bytes start as zeros, which must be a valid T (integers, enums,
 // std::atomic of them, plain structs). No constructor or destructor of T runs.

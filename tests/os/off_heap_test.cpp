@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <pthread.h>
-#include <semaphore.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,16 +176,14 @@ TEST_CASE("an absurd size is refused, and nothing breaks") {
 
 TEST_CASE("threads stopped by signals wherever they stand do not hold the allocator up") {
   const std::uint64_t seed = test::seed_for("off_heap stopped threads");
-  static sem_t stopped, resume;
+  static std::atomic<int> asked, stopped, resumed;  // numbers of stops; threads in this stop
   static const int kStop = SIGRTMIN + 3;
-  REQUIRE(::sem_init(&stopped, 0, 0) == 0);
-  REQUIRE(::sem_init(&resume, 0, 0) == 0);
   struct sigaction action = {};
   action.sa_handler = [](int) {
     const int saved = errno;
-    ::sem_post(&stopped);
-    while (::sem_wait(&resume) != 0) {
-    }
+    const int stop = asked;
+    ++stopped;
+    while (resumed < stop) ::sched_yield();
     errno = saved;
   };
   action.sa_flags = SA_RESTART;
@@ -207,13 +205,13 @@ TEST_CASE("threads stopped by signals wherever they stand do not hold the alloca
       });
     while (running < 3) std::this_thread::yield();
     for (std::size_t stop = 0; stop < test::scaled(2'000); ++stop) {
+      stopped = 0;
+      ++asked;
       for (std::thread& thread : threads) ::pthread_kill(thread.native_handle(), kStop);
-      for (std::size_t i = 0; i < threads.size(); ++i)
-        while (::sem_wait(&stopped) != 0) {
-        }
+      while (stopped < static_cast<int>(threads.size())) ::sched_yield();
       for (std::size_t bytes = 16; bytes < 2000; bytes += 300)
         backend->free(backend->allocate(bytes, 16), bytes, 16);
-      for (std::size_t i = 0; i < threads.size(); ++i) ::sem_post(&resume);
+      resumed = asked.load();
     }
     enough = true;
     for (std::thread& thread : threads) thread.join();
@@ -270,36 +268,29 @@ TEST_CASE("an array starts as zeros, moves, and gives its memory back") {
   CHECK(OffHeapArray<int>::create(0)->empty());
 }
 
-// In children, since the choice is made once per process.
 TEST_CASE("WEIR_OFFHEAP chooses among what is linked") {
-  const auto in_child = [](const char* value, auto check) {
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      if (value != nullptr)
-        ::setenv("WEIR_OFFHEAP", value, 1);
-      else
-        ::unsetenv("WEIR_OFFHEAP");
-      ::_exit(check() ? 0 : 1);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  };
+  const char* given = std::getenv("WEIR_OFFHEAP");
+  const std::string before = given != nullptr ? given : "";
   const bool linked = os::off_heap_linked() != nullptr;
-  CHECK(in_child("system", [] { return std::string(os::off_heap_name()) == "system"; }));
-  CHECK(in_child(nullptr, [linked] {
-    return std::string(os::off_heap_name()) == (linked ? "mimalloc" : "system");
-  }));
-  CHECK(in_child("mimalloc", [linked] {
-    if (linked) return std::string(os::off_heap_name()) == "mimalloc";
-    const auto ready = os::off_heap_ready();
-    return !ready && ready.error().message().find("weir::mimalloc") != std::string::npos &&
-           os::off_heap_allocate(16) == nullptr;
-  }));
-  CHECK(in_child("jemalloc", [] {
-    const auto made = OffHeapArray<int>::create(10);
-    return !made && made.error().code == ErrorCode::invalid_argument &&
-           made.error().message().find("mimalloc or system") != std::string::npos;
-  }));
+
+  ::setenv("WEIR_OFFHEAP", "system", 1);
+  CHECK(std::string((*os::off_heap_choice())->name) == "system");
+
+  ::setenv("WEIR_OFFHEAP", "", 1);
+  CHECK(std::string((*os::off_heap_choice())->name) == (linked ? "mimalloc" : "system"));
+
+  ::setenv("WEIR_OFFHEAP", "mimalloc", 1);
+  const auto mimalloc = os::off_heap_choice();
+  if (linked)
+    CHECK(std::string((*mimalloc)->name) == "mimalloc");
+  else
+    CHECK(mimalloc.error().message().find("weir::mimalloc") != std::string::npos);
+
+  ::setenv("WEIR_OFFHEAP", "jemalloc", 1);
+  const auto unknown = os::off_heap_choice();
+  REQUIRE(!unknown);
+  CHECK(unknown.error().code == ErrorCode::invalid_argument);
+  CHECK(unknown.error().message().find("mimalloc or system") != std::string::npos);
+
+  ::setenv("WEIR_OFFHEAP", before.c_str(), 1);
 }
