@@ -4,11 +4,10 @@
 // one. The sentence for a person is put together by message(), outside the fault path.
 #pragma once
 
-#include <weir/address.hpp>
-
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <weir/address.hpp>
 
 namespace weir {
 
@@ -32,6 +31,7 @@ class ErrorText {
  public:
   constexpr ErrorText() = default;
   ErrorText(std::string_view text);
+  ErrorText(const char* text) : ErrorText(std::string_view(text)) {}
   std::string_view view() const { return {text_, size_}; }
 
  private:
@@ -41,13 +41,13 @@ class ErrorText {
 
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::system;
-  int sys_errno = 0;         // 0 when no system call failed
-  const char* what = "";     // what was being done, static storage
-  const char* advice = "";   // what to do about it, static storage; may be empty
-  Range where = {};          // the memory concerned; empty when none
-  ErrorText detail = {};     // names and values; may be empty
+  int sys_errno = 0;        // 0 when no system call failed
+  const char* what = "";    // what was being done, static storage
+  const char* advice = "";  // what to do about it, static storage; may be empty
+  Range where = {};         // the memory concerned; empty when none
+  ErrorText detail = {};    // names and values; may be empty
 
-  // One sentence: what failed, on what, why, and what to do. Allocates.
+  // One sentence: what failed, on what, why, and what to do. Allocates; not for the fault path.
   std::string message() const;
 };
 

@@ -1,20 +1,20 @@
 // userfaultfd(2), typed: page faults of registered memory, answered by the program.
 //
-// One object owns one descriptor. Every operation is a single system call on it, allocates nothing,
-// and may be made from any thread and from signal handlers, save where noted; moving or destroying
-// the object while another thread uses it is the caller's race. Ranges are whole pages. See
-// userfaultfd(2) and docs/os.md for what the kernel really does.
+// One object owns one descriptor. Every operation on pages is a single system call, allocates
+// nothing, and may be made from any thread and from signal handlers, save where noted; moving or
+// destroying the object while another thread uses it is the caller's race. Ranges are whole pages.
+// See userfaultfd(2) and docs/os.md for what the kernel really does.
 #pragma once
-
-#include <weir/address.hpp>
-#include <weir/error.hpp>
-#include <weir/flags.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <variant>
 #include <vector>
+#include <weir/address.hpp>
+#include <weir/error.hpp>
+#include <weir/flags.hpp>
+#include <weir/memory_fd.hpp>
 
 namespace weir {
 
@@ -39,6 +39,7 @@ enum class UffdFeature : std::uint64_t {
   move = 1 << 16,            // Linux 6.8
 };
 using UffdFeatures = Flags<UffdFeature>;
+const char* name_of(UffdFeature feature);  // "wp_async", ...; "unknown" for a newer kernel's
 
 // What may be done with a descriptor, or with a registered range (one bit per ioctl *number*, as
 // the kernel reports them).
@@ -74,29 +75,26 @@ struct UffdRefusal {
   int sys_errno;
 };
 
-// What becomes of the descriptor in a child after fork(2). It would still act on the *parent's*
-// memory there.
-enum class UffdForkPolicy {
-  close_in_child,  // default: in the child every operation fails with ErrorCode::closed
-  keep,            // the caller knows what it does (hands it to a manager process, say)
-};
+// close_in_child (default): after fork(2), every operation of the child fails with `closed`.
+using UffdForkPolicy = ForkPolicy;
 
-// Result of an operation that moves pages. `bytes` is what was done from the start of the range,
-// whatever the outcome. The kernel's in-band error (a negative count) never shows up as a count.
+// Result of an operation on pages. `bytes` is what was done from the start of the range, whatever
+// the outcome. The kernel's in-band error (a negative count) never shows up as a count. Write
+// protection and its removal have no count: where they fail, `bytes` is 0 and a part may be done.
 enum class UffdOutcome {
   done,
-  partial,         // stopped before the end: go on at `bytes`, the next call tells why
-  exists,          // EEXIST: the page there is already populated; nobody was woken
-  again,           // EAGAIN: the address space is changing; drain events, then retry
-  not_found,       // ENOENT: not registered here, or the source of a MOVE is a hole
-  no_such_process, // ESRCH: the process that owns the memory is gone
-  no_memory,       // ENOMEM: also a memory cgroup at its limit
-  bad_address,     // EFAULT: the source cannot be read
-  invalid,         // EINVAL: misaligned, a mode this range does not have, ...
-  busy,            // EBUSY: MOVE of a page that is shared or pinned
-  closed,          // EBADF, ENOTTY: the descriptor is gone or is something else now
-  interrupted,     // EINTR: a fatal signal is pending
-  failed,          // anything else, see sys_errno
+  partial,          // stopped before the end: go on at `bytes`, the next call tells why
+  exists,           // EEXIST: the page there is already populated; nobody was woken
+  again,            // EAGAIN: the address space is changing; drain events, then retry
+  not_found,        // ENOENT: not registered here, or the source of a MOVE is a hole
+  no_such_process,  // ESRCH: the process that owns the memory is gone
+  no_memory,        // ENOMEM: also a memory cgroup at its limit
+  bad_address,      // EFAULT: the source cannot be read
+  invalid,          // EINVAL: misaligned, a mode this range does not have, ...
+  busy,             // EBUSY: MOVE of a page that is shared or pinned
+  closed,           // EBADF, ENOTTY: the descriptor is gone or is something else now
+  interrupted,      // EINTR: a fatal signal is pending
+  failed,           // anything else, see sys_errno
 };
 const char* name_of(UffdOutcome outcome);
 
@@ -109,8 +107,8 @@ struct [[nodiscard]] UffdResult {
 // The same as a sentence.
 Error error_of(const UffdResult& result, const char* what, Range where);
 
-enum class CopyMode { plain, write_protected };   // write_protected: the page arrives armed
-enum class WakeMode { wake, dont_wake };          // dont_wake: the caller wakes the range later
+enum class CopyMode { plain, write_protected };  // write_protected: the page arrives armed
+enum class WakeMode { wake, dont_wake };         // dont_wake: the caller wakes the range later
 
 // Events, as read from the descriptor.
 struct PagefaultEvent {
@@ -136,8 +134,8 @@ struct UnmapEvent {
 struct UnknownEvent {
   std::uint8_t code;
 };
-using UffdEvent = std::variant<PagefaultEvent, ForkEvent, RemapEvent, RemoveEvent, UnmapEvent,
-                               UnknownEvent>;
+using UffdEvent =
+    std::variant<PagefaultEvent, ForkEvent, RemapEvent, RemoveEvent, UnmapEvent, UnknownEvent>;
 
 // Memory for read_events: room for `capacity` kernel messages, allocated once.
 class UffdEventBuffer {
@@ -172,23 +170,24 @@ class Userfaultfd {
   // Gives the descriptor up, open; this object is empty then.
   int release();
 
-  Userfaultfd() = default;  // empty: every operation fails with `closed`
-  Userfaultfd(Userfaultfd&& other) noexcept;
-  Userfaultfd& operator=(Userfaultfd&& other) noexcept;
-  Userfaultfd(const Userfaultfd&) = delete;
-  Userfaultfd& operator=(const Userfaultfd&) = delete;
-  ~Userfaultfd();  // closes: a thread that waits for a page gets a zero page [fill-then-close]
+  // Empty: every operation fails with `closed`. Movable. The destructor closes, whereupon a thread
+  // that waits for a page gets a zero page [fill-then-close].
+  Userfaultfd() = default;
 
-  bool is_open() const { return fd_ >= 0; }
-  int fd() const { return fd_; }  // stays owned by this object
+  bool is_open() const { return fd_.is_open(); }
+  int fd() const { return fd_.get(); }  // stays owned by this object; -1 when empty
   UffdFeatures features() const { return features_; }
   UffdOpenPath open_path() const { return path_; }
-  bool is_full() const { return path_ == UffdOpenPath::device || path_ == UffdOpenPath::system_call; }
+  bool is_full() const {
+    return path_ == UffdOpenPath::device || path_ == UffdOpenPath::system_call;
+  }
   // The rungs tried before the one that held.
   std::span<const UffdRefusal> refusals() const { return {refusals_, refusal_count_}; }
 
-  // Returns what may be done with the range. Errors: busy (another descriptor has it), unsupported
-  // (this memory cannot), misaligned, not_registered (nothing is mapped there).
+  // Returns what may be done with the range; that, not success, tells whether a mode works. Errors,
+  // all without effect: busy (another descriptor has it), unsupported (this memory cannot),
+  // misaligned, not_registered (a part of it is not mapped). Registering again with fewer modes
+  // changes nothing: unregister first.
   Expected<UffdIoctls> register_range(Range range);  // MISSING, as the kernel's first users did
   Expected<UffdIoctls> register_with_mode(Range range, RegisterModes modes);
   Expected<> unregister(Range range);  // does not wake threads that wait for write protection
@@ -216,31 +215,27 @@ class Userfaultfd {
 
  private:
   static constexpr std::size_t kMaxRefusals = 3;
-  Userfaultfd(int fd, UffdFeatures features, UffdOpenPath path, UffdForkPolicy policy);
-  void enlist();
-  void delist();
-  friend struct UffdForkList;
 
-  int fd_ = -1;
+  MemoryFd fd_;
   UffdOpenPath path_ = UffdOpenPath::adopted;
-  UffdForkPolicy policy_ = UffdForkPolicy::close_in_child;
   UffdFeatures features_;
   UffdRefusal refusals_[kMaxRefusals] = {};
   std::size_t refusal_count_ = 0;
-  Userfaultfd* previous_ = nullptr;  // list of those to close in a forked child
-  Userfaultfd* next_ = nullptr;
 };
 
 // Opens a userfaultfd: walks the ladder device, system call, user-mode-only system call, and keeps
 // why each rung refused. An error names all of them.
 class Userfaultfd::Builder {
  public:
-  Builder& close_on_exec(bool yes) { return close_on_exec_ = yes, *this; }     // default true
-  Builder& non_blocking(bool yes) { return non_blocking_ = yes, *this; }       // default true
-  Builder& user_mode_only(bool yes) { return user_mode_only_ = yes, *this; }   // only that rung
-  Builder& require_full(bool yes) { return require_full_ = yes, *this; }       // never that rung
+  Builder& close_on_exec(bool yes) { return close_on_exec_ = yes, *this; }    // default true
+  Builder& non_blocking(bool yes) { return non_blocking_ = yes, *this; }      // default true
+  Builder& user_mode_only(bool yes) { return user_mode_only_ = yes, *this; }  // only that rung
+  Builder& require_full(bool yes) { return require_full_ = yes, *this; }      // never that rung
   Builder& require_features(UffdFeatures features) { return required_ |= features, *this; }
-  Builder& want_features(UffdFeatures features) { return wanted_ |= features, *this; }  // if there
+  // Agreed on where the kernel has them and this process may have them.
+  Builder& want_features(UffdFeatures features) { return wanted_ |= features, *this; }
+  // Of the descriptor: api, register_range, unregister. Those of a range depend on its memory;
+  // register_range returns them, and asking for them here is an error.
   Builder& require_ioctls(UffdIoctls ioctls) { return ioctls_ |= ioctls, *this; }
   Builder& fork_policy(UffdForkPolicy policy) { return policy_ = policy, *this; }
   Expected<Userfaultfd> create() const;

@@ -1,0 +1,89 @@
+#include "runtime/os/probe.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "runtime/os/userfaultfd_open.hpp"
+
+namespace weir::os {
+namespace {
+
+TEST_CASE("the probe tries every rung, and agrees with what the builder does") {
+  const Capabilities found = probe();
+  REQUIRE(found.rungs.size() == kUffdLadder.size());
+  for (std::size_t i = 0; i < kUffdLadder.size(); ++i) CHECK(found.rungs[i].path == kUffdLadder[i]);
+
+  auto uffd = Userfaultfd::Builder().create();
+  REQUIRE(uffd.has_value() == found.open_path.has_value());
+  if (!uffd) {
+    std::printf("skipped the rest: %s\n", uffd.error().message().c_str());
+    return;
+  }
+  CHECK(*found.open_path == uffd->open_path());
+  CHECK(found.features == Userfaultfd::available_features().value());
+  const auto works = std::find_if(found.rungs.begin(), found.rungs.end(),
+                                  [](const UffdRefusal& rung) { return rung.sys_errno == 0; });
+  REQUIRE(works != found.rungs.end());
+  CHECK(works->path == *found.open_path);
+  // The builder noted the same refusals on its way there.
+  REQUIRE(uffd->refusals().size() == static_cast<std::size_t>(works - found.rungs.begin()));
+  for (std::size_t i = 0; i < uffd->refusals().size(); ++i) {
+    CHECK(uffd->refusals()[i].path == found.rungs[i].path);
+    CHECK(uffd->refusals()[i].sys_errno == found.rungs[i].sys_errno);
+  }
+}
+
+TEST_CASE("the probe leaves no descriptor behind") {
+  const auto lowest_free = [] {
+    const int fd = ::dup(STDERR_FILENO);
+    ::close(fd);
+    return fd;
+  };
+  const int before = lowest_free();
+  (void)probe();
+  CHECK(lowest_free() == before);
+}
+
+TEST_CASE("PAGEMAP_SCAN is claimed only with a reason when it is not there") {
+  const Capabilities found = probe();
+  if (found.has_pagemap_scan()) {
+    CHECK(found.features.has(UffdFeature::wp_async));
+  } else {
+    std::printf("no PAGEMAP_SCAN: %s\n", found.pagemap_scan_refusal->message().c_str());
+    CHECK_FALSE(found.pagemap_scan_refusal->message().empty());
+  }
+}
+
+TEST_CASE("the probe reports the system's settings") {
+  const Capabilities found = probe();
+  CHECK(found.page_size == static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  std::string release;
+  std::getline(std::ifstream("/proc/sys/kernel/osrelease") >> std::ws, release);
+  CHECK(found.kernel_release == release);
+  REQUIRE(found.max_map_count.has_value());
+  std::size_t max_map_count = 0;
+  std::ifstream("/proc/sys/vm/max_map_count") >> max_map_count;
+  CHECK(*found.max_map_count == max_map_count);
+  std::string thp;
+  std::getline(std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled"), thp);
+  if (thp.empty())
+    CHECK(found.transparent_huge_pages.empty());
+  else
+    CHECK(thp.find("[" + found.transparent_huge_pages + "]") != std::string::npos);
+}
+
+TEST_CASE("soft-dirty is tried in a child and leaves this process's record alone") {
+  const Expected<bool> works = probe_soft_dirty();
+  REQUIRE(works.has_value());
+  std::printf("soft-dirty %s here\n", *works ? "works" : "records nothing");
+  // The answer is the kernel's, not chance.
+  CHECK(probe_soft_dirty().value() == *works);
+}
+
+}  // namespace
+}  // namespace weir::os

@@ -1,0 +1,455 @@
+// Opening, the handshake, registration, ownership, fork. Filling, write protection, events and
+// hugetlbfs have files of their own.
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+
+#include "runtime/os/abi.hpp"
+#include "runtime/os/userfaultfd_open.hpp"
+#include "tests/os/child.hpp"
+#include "tests/os/rig.hpp"
+
+namespace weir {
+namespace {
+
+using os::page_size;
+using namespace test;
+
+// Our numbers against those of the header on this machine, which may be older and have fewer.
+static_assert(os::abi::kApi == UFFDIO_API && os::abi::kRegister == UFFDIO_REGISTER);
+static_assert(os::abi::kUnregister == UFFDIO_UNREGISTER && os::abi::kWake == UFFDIO_WAKE);
+static_assert(os::abi::kCopy == UFFDIO_COPY && os::abi::kZeropage == UFFDIO_ZEROPAGE);
+static_assert(os::abi::kWriteprotect == UFFDIO_WRITEPROTECT);
+static_assert(os::abi::kContinue == UFFDIO_CONTINUE);
+static_assert(sizeof(os::abi::UffdMsg) == sizeof(uffd_msg));
+#ifdef UFFDIO_POISON
+static_assert(os::abi::kPoison == UFFDIO_POISON);
+#endif
+#ifdef UFFDIO_MOVE
+static_assert(os::abi::kMove == UFFDIO_MOVE);
+#endif
+#ifdef USERFAULTFD_IOC_NEW
+static_assert(os::abi::kNewUserfaultfd == USERFAULTFD_IOC_NEW);
+#endif
+static_assert(static_cast<std::uint64_t>(UffdFeature::exact_address) == UFFD_FEATURE_EXACT_ADDRESS);
+static_assert(static_cast<std::uint64_t>(UffdFeature::event_unmap) == UFFD_FEATURE_EVENT_UNMAP);
+
+// A seccomp filter or an old kernel hides the system call: with a nonsense flag it says EINVAL when
+// it is there.
+bool system_call_reachable() {
+  return ::syscall(SYS_userfaultfd, 0x7ffffff1) < 0 && errno == EINVAL;
+}
+
+bool has_ptrace_capability() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("CapEff:"))
+      return (std::stoull(line.substr(7), nullptr, 16) >> 19 & 1) != 0;
+  return false;
+}
+
+// What each rung must answer, from the documented rules: 0 or an errno.
+int expected_errno(UffdOpenPath path) {
+  if (path == UffdOpenPath::device) {
+    const int fd = ::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return errno;
+    ::close(fd);
+    return 0;
+  }
+  if (path == UffdOpenPath::user_mode_only) return 0;
+  int unprivileged = 0;
+  std::ifstream("/proc/sys/vm/unprivileged_userfaultfd") >> unprivileged;
+  return unprivileged == 1 || has_ptrace_capability() ? 0 : EPERM;
+}
+
+// "" when every rung, and the builder above them, answers as it must. Runs in a child too.
+std::string check_ladder() {
+  std::string wrong;
+  std::optional<UffdOpenPath> best;
+  std::size_t refused = 0;
+  for (UffdOpenPath path : os::kUffdLadder) {
+    const int fd = os::open_userfaultfd(path, O_CLOEXEC | O_NONBLOCK);
+    const int got = fd < 0 ? -fd : 0;
+    if (fd >= 0) ::close(fd);
+    if (got != expected_errno(path))
+      wrong += std::string(name_of(path)) + ": errno " + std::to_string(got) + " instead of " +
+               std::to_string(expected_errno(path)) + "\n";
+    if (got == 0 && !best) best = path;
+    if (got != 0 && !best) ++refused;
+  }
+  auto uffd = Userfaultfd::Builder().create();
+  if (!uffd) return wrong + uffd.error().message();
+  if (uffd->open_path() != best) wrong += "the builder took another rung than the first good one\n";
+  if (uffd->refusals().size() != refused) wrong += "the builder did not note the refusals\n";
+  for (const UffdRefusal& refusal : uffd->refusals())
+    if (refusal.sys_errno != expected_errno(refusal.path))
+      wrong += std::string("the builder noted another errno for ") + name_of(refusal.path) + "\n";
+  if (uffd->is_full() != (*best != UffdOpenPath::user_mode_only)) wrong += "is_full is wrong\n";
+  return wrong;
+}
+
+TEST_CASE("every rung opens, or says exactly why not: as this user") {
+  if (!system_call_reachable()) return print_skip("ladder", "userfaultfd(2) is out of reach here");
+  CHECK(check_ladder() == "");
+}
+
+TEST_CASE("every rung opens, or says exactly why not: as nobody") {
+  if (!system_call_reachable()) return print_skip("ladder", "userfaultfd(2) is out of reach here");
+  if (::geteuid() != 0) return print_skip("ladder as nobody", "needs root to become nobody");
+  const ChildResult result = in_child([](auto say) {
+    if (!become_nobody()) return 2;
+    say(check_ladder());
+    return 0;
+  });
+  CHECK(result.exit_code == 0);
+  CHECK(result.text == "");
+}
+
+TEST_CASE("an error names every rung that was tried, and what to do") {
+  if (::geteuid() != 0) return print_skip("refusals as nobody", "needs root to become nobody");
+  const ChildResult result = in_child([](auto say) {
+    if (!become_nobody()) return 2;
+    if (expected_errno(UffdOpenPath::device) == 0 || expected_errno(UffdOpenPath::system_call) == 0)
+      return 3;
+    auto uffd = Userfaultfd::Builder().require_full(true).create();
+    if (uffd) return 4;
+    say(uffd.error().message());
+    return uffd.error().code == ErrorCode::no_permission ? 0 : 5;
+  });
+  if (result.exit_code == 3)
+    return print_skip("refusals as nobody", "nobody may open a full userfaultfd here");
+  CHECK(result.exit_code == 0);
+  CHECK(result.text.find("device: E") != std::string::npos);
+  CHECK(result.text.find("system call: EPERM") != std::string::npos);
+  CHECK(result.text.find("user-mode-only") == std::string::npos);  // was not tried
+  CHECK(result.text.find("vm.unprivileged_userfaultfd=1") != std::string::npos);
+}
+
+TEST_CASE("the builder goes only where it may") {
+  auto uffd = open_or_skip("user mode", Userfaultfd::Builder().user_mode_only(true));
+  if (uffd) {
+    CHECK(uffd->open_path() == UffdOpenPath::user_mode_only);
+    CHECK_FALSE(uffd->is_full());
+    CHECK(uffd->refusals().empty());
+  }
+  auto full = open_or_skip("full", Userfaultfd::Builder().require_full(true));
+  if (full) CHECK(full->is_full());
+  CHECK(Userfaultfd::Builder().user_mode_only(true).require_full(true).create().error().code ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("descriptor flags are as asked for") {
+  for (bool yes : {true, false}) {
+    auto uffd = open_or_skip("flags", Userfaultfd::Builder().close_on_exec(yes).non_blocking(yes));
+    if (!uffd) return;
+    CHECK(((::fcntl(uffd->fd(), F_GETFD) & FD_CLOEXEC) != 0) == yes);
+    CHECK(((::fcntl(uffd->fd(), F_GETFL) & O_NONBLOCK) != 0) == yes);
+  }
+}
+
+TEST_CASE("the handshake: a wrong version, an unknown feature, a second time") {
+  auto uffd = open_or_skip("handshake", Userfaultfd::Builder());
+  if (!uffd) return;
+  const MemoryFd raw(os::open_userfaultfd(uffd->open_path(), O_CLOEXEC | O_NONBLOCK));
+  REQUIRE(raw.is_open());
+
+  os::abi::UffdioApi wrong{0xab, 0, 7};
+  CHECK(::ioctl(raw.get(), os::abi::kApi, &wrong) == -1);
+  CHECK(errno == EINVAL);
+  CHECK(wrong.api == 0);
+  CHECK(wrong.ioctls == 0);
+
+  os::abi::UffdioApi unknown{os::abi::kUffdApi, 1ull << 62, 7};
+  CHECK(::ioctl(raw.get(), os::abi::kApi, &unknown) == -1);
+  CHECK(errno == EINVAL);
+  CHECK(unknown.features == 0);
+  CHECK(os::agree_on(raw.get(), UffdFeatures::from_bits(1ull << 62)).error().code ==
+        ErrorCode::invalid_argument);
+
+  // The failures left the descriptor as it was.
+  const auto agreed = os::agree_on(raw.get(), {});
+  REQUIRE(agreed);
+  CHECK(agreed->ioctls.has_all({UffdIoctl::api, UffdIoctl::register_range, UffdIoctl::unregister}));
+  CHECK(os::agree_on(raw.get(), {}).error().sys_errno == EINVAL);
+}
+
+TEST_CASE("required features are there or named; wanted ones come where they can") {
+  const auto available = Userfaultfd::available_features();
+  if (!available) return print_skip("features", available.error().message());
+  const auto future = static_cast<UffdFeature>(1ull << 40);
+
+  const auto refused = Userfaultfd::Builder().require_features(future).create();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::unsupported);
+  CHECK(refused.error().message().find("lacks unknown") != std::string::npos);
+
+  const auto wanted =
+      Userfaultfd::Builder().want_features({future, UffdFeature::pagefault_flag_wp}).create();
+  REQUIRE(wanted);
+  CHECK_FALSE(wanted->features().has(future));
+  CHECK(wanted->features().has(UffdFeature::pagefault_flag_wp) ==
+        available->has(UffdFeature::pagefault_flag_wp));
+
+  if (available->has(UffdFeature::wp_async)) {
+    const auto async = Userfaultfd::Builder().require_features(UffdFeature::wp_async).create();
+    REQUIRE(async);
+    CHECK(async->features() == UffdFeatures{UffdFeature::wp_async, UffdFeature::wp_unpopulated});
+    CHECK(async->info().value().features == async->features());  // the kernel agrees
+  }
+}
+
+TEST_CASE("asking what there is disturbs no open descriptor") {
+  auto uffd = open_or_skip("available_features", Userfaultfd::Builder());
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  const Range range = rig.map(1);
+  REQUIRE(rig.uffd.register_range(range));
+  const int fd = rig.uffd.fd();
+  REQUIRE(Userfaultfd::available_features());
+  REQUIRE(Userfaultfd::available_features());
+  CHECK(rig.uffd.fd() == fd);
+  CHECK(rig.uffd.zeropage(range).ok());
+}
+
+TEST_CASE("the fork event is privileged: required it fails, wanted it is left out") {
+  if (::geteuid() != 0) return print_skip("fork event as nobody", "needs root to become nobody");
+  const ChildResult result = in_child([](auto say) {
+    if (!become_nobody()) return 2;
+    auto builder = Userfaultfd::Builder().user_mode_only(true);
+    auto wanted = builder.want_features(UffdFeature::event_fork).create();
+    if (!wanted) return say(wanted.error().message()), 3;
+    if (wanted->features().has(UffdFeature::event_fork)) return 4;
+    auto required = builder.require_features(UffdFeature::event_fork).create();
+    if (required) return 5;
+    say(required.error().message());
+    return required.error().code == ErrorCode::no_permission ? 0 : 6;
+  });
+  CAPTURE(result.text);
+  CHECK(result.exit_code == 0);
+  CHECK(result.text.find("CAP_SYS_PTRACE") != std::string::npos);
+}
+
+TEST_CASE("required ioctls are the descriptor's; those of memory come from registering") {
+  auto uffd = open_or_skip("ioctls", Userfaultfd::Builder().require_ioctls(
+                                         {UffdIoctl::register_range, UffdIoctl::unregister}));
+  if (!uffd) return;
+  CHECK(Userfaultfd::Builder().require_ioctls(UffdIoctl::copy).create().error().code ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("registering returns what can be done with the memory") {
+  auto uffd = open_or_skip("registering", Userfaultfd::Builder());
+  if (!uffd) return;
+  const UffdFeatures available = Userfaultfd::available_features().value();
+  Rig rig(std::move(*uffd));
+
+  const auto missing = rig.uffd.register_range(rig.map(2));
+  REQUIRE(missing);
+  CHECK(missing->has_all({UffdIoctl::copy, UffdIoctl::zeropage, UffdIoctl::wake}));
+  CHECK_FALSE(missing->has(UffdIoctl::write_protect));
+  CHECK_FALSE(missing->has(UffdIoctl::continue_range));
+  CHECK(missing->has(UffdIoctl::poison) == available.has(UffdFeature::poison));
+  CHECK(missing->has(UffdIoctl::move) == available.has(UffdFeature::move));
+
+  if (!available.has(UffdFeature::pagefault_flag_wp)) return;
+  const auto both =
+      rig.uffd.register_with_mode(rig.map(2), {RegisterMode::missing, RegisterMode::write_protect});
+  REQUIRE(both);
+  CHECK(both->has(UffdIoctl::write_protect));
+  if (available == UffdFeatures::from_bits(0x1ffff)) CHECK(both->bits() == 0x17c);  // Linux 6.8 on
+}
+
+TEST_CASE("what cannot be registered is refused with a reason, and stays as it was") {
+  auto uffd = open_or_skip("refusals", Userfaultfd::Builder());
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  auto second = Userfaultfd::Builder().create();
+  REQUIRE(second);
+  const Range range = rig.map(4);
+  const auto is_free = [&](Range part) {  // else the second descriptor would find it busy
+    const bool free = second->register_range(part).has_value();
+    if (free) REQUIRE(second->unregister(part));
+    return free;
+  };
+
+  for (Range odd : {Range{range.begin + 1, page_size()}, Range{range.begin, page_size() + 1},
+                    Range{range.begin, 0}, Range{range.begin, 100}}) {
+    const auto refused = rig.uffd.register_range(odd);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::misaligned);
+    CHECK(refused.error().message().find("whole pages") != std::string::npos);
+  }
+  CHECK(is_free(range));
+
+  // Nothing there; something missing in the middle.
+  REQUIRE(::munmap(page_of(range, 2).begin.as(), page_size()) == 0);
+  CHECK(rig.uffd.register_range(page_of(range, 2)).error().code == ErrorCode::not_registered);
+  CHECK(rig.uffd.register_range(range).error().code == ErrorCode::not_registered);
+  CHECK(is_free(page_of(range, 0, 2)));
+  CHECK(is_free(page_of(range, 3)));
+
+  // Somebody else's.
+  REQUIRE(rig.uffd.register_range(page_of(range, 0)));
+  const auto busy = second->register_range(page_of(range, 0, 2));
+  REQUIRE_FALSE(busy);
+  CHECK(busy.error().code == ErrorCode::busy);
+  CHECK(busy.error().message().find("another userfaultfd has it") != std::string::npos);
+  CHECK(is_free(page_of(range, 1)));
+
+  // No mode at all.
+  CHECK(rig.uffd.register_with_mode(page_of(range, 1), {}).error().code ==
+        ErrorCode::invalid_argument);
+}
+
+TEST_CASE("memory that cannot have a mode is refused as unsupported") {
+  auto uffd = open_or_skip("file mapping", Userfaultfd::Builder());
+  if (!uffd) return;
+  const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  REQUIRE(file >= 0);
+  void* memory = ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+  ::close(file);
+  REQUIRE(memory != MAP_FAILED);
+  const Range range = Range::of(memory, page_size());
+  const auto refused = uffd->register_range(range);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::unsupported);
+  CHECK(refused.error().sys_errno == EINVAL);
+
+  // Asynchronous write tracking alone can have it.
+  if (Userfaultfd::available_features().value().has(UffdFeature::wp_async)) {
+    auto async = Userfaultfd::Builder().require_features(UffdFeature::wp_async).create();
+    REQUIRE(async);
+    CHECK(async->register_with_mode(range, RegisterMode::write_protect).has_value());
+  }
+  ::munmap(memory, page_size());
+}
+
+TEST_CASE("unregistering") {
+  auto uffd = open_or_skip("unregistering", Userfaultfd::Builder());
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  const Range range = rig.map(2);
+  REQUIRE(rig.uffd.register_range(range));
+  CHECK(rig.uffd.unregister(Range{range.begin, 1}).error().code == ErrorCode::misaligned);
+  CHECK(rig.uffd.copy(range.begin, page_filled_with('a').data(), page_size()).ok());
+  REQUIRE(rig.uffd.unregister(range));
+  CHECK(rig.uffd.zeropage(page_of(range, 1)).outcome == UffdOutcome::not_found);
+  CHECK(peek(page_of(range, 1).begin) == 0);  // would hang if it were registered
+  CHECK(peek(range.begin) == 'a');
+  ::munmap(range.begin.as(), range.size);
+  CHECK(rig.uffd.unregister(range).error().code == ErrorCode::not_registered);
+}
+
+TEST_CASE("release gives the descriptor up, open, and from_raw_fd takes it back") {
+  auto uffd = open_or_skip("release", Userfaultfd::Builder());
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  const Range range = rig.map(2);
+  REQUIRE(rig.uffd.register_range(range));
+
+  const int fd = rig.uffd.release();
+  REQUIRE(fd >= 0);
+  CHECK(::fcntl(fd, F_GETFD) >= 0);
+  CHECK_FALSE(rig.uffd.is_open());
+  CHECK(rig.uffd.release() == -1);
+  CHECK(rig.uffd.zeropage(page_of(range, 0)).outcome == UffdOutcome::closed);
+
+  rig.uffd = Userfaultfd::from_raw_fd(fd, UffdFeature::thread_id);
+  CHECK(rig.uffd.fd() == fd);
+  CHECK(rig.uffd.open_path() == UffdOpenPath::adopted);
+  CHECK(rig.uffd.features() == UffdFeatures(UffdFeature::thread_id));
+  CHECK(rig.uffd.zeropage(page_of(range, 0)).ok());
+}
+
+TEST_CASE("every operation on an empty or a foreign descriptor says that it is closed") {
+  Rig rig{Userfaultfd()};
+  const Range range = rig.map(1);
+  const auto check_all = [&](Userfaultfd& uffd) {
+    CHECK(uffd.register_range(range).error().code == ErrorCode::closed);
+    CHECK(uffd.unregister(range).error().code == ErrorCode::closed);
+    CHECK(uffd.copy(range.begin, range.begin.as(), range.size).outcome == UffdOutcome::closed);
+    CHECK(uffd.zeropage(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.continue_range(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.poison(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.move(range.begin, range.begin, range.size).outcome == UffdOutcome::closed);
+    CHECK(uffd.write_protect(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.remove_write_protection(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.wake(range).outcome == UffdOutcome::closed);
+    CHECK(uffd.info().error().code == ErrorCode::closed);
+  };
+  check_all(rig.uffd);
+  CHECK(rig.uffd.read_event().error().code == ErrorCode::closed);
+  Userfaultfd foreign = Userfaultfd::from_raw_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  REQUIRE(foreign.is_open());
+  check_all(foreign);
+}
+
+TEST_CASE("moving moves the descriptor, assigning closes the old one") {
+  auto first = open_or_skip("moving", Userfaultfd::Builder());
+  if (!first) return;
+  auto second = Userfaultfd::Builder().create();
+  REQUIRE(second);
+  const int kept = first->fd();
+  const int dropped = second->fd();
+  Userfaultfd moved = std::move(*first);
+  CHECK(moved.fd() == kept);
+  CHECK_FALSE(first->is_open());
+  *second = std::move(moved);
+  CHECK(second->fd() == kept);
+  CHECK(::fcntl(dropped, F_GETFD) == -1);
+  CHECK(::fcntl(kept, F_GETFD) >= 0);
+}
+
+TEST_CASE("a forked child has no descriptor that acts on its parent, unless it was asked for") {
+  auto uffd = open_or_skip("fork policy", Userfaultfd::Builder());
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  const Range range = rig.map(2);
+  REQUIRE(rig.uffd.register_range(range));
+  auto kept = Userfaultfd::Builder().fork_policy(UffdForkPolicy::keep).create();
+  REQUIRE(kept);
+  const Range kept_range = rig.map(2);
+  REQUIRE(kept->register_range(kept_range));
+  const int fd = rig.uffd.fd();
+
+  const ChildResult result = in_child([&](auto) {
+    if (rig.uffd.is_open() || ::fcntl(fd, F_GETFD) != -1) return 2;
+    if (rig.uffd.zeropage(page_of(range, 0)).outcome != UffdOutcome::closed) return 3;
+    if (rig.uffd.register_range(range).error().code != ErrorCode::closed) return 4;
+    if (!kept->is_open()) return 5;
+    // This fills a page of the parent.
+    if (!kept->copy(kept_range.begin, page_filled_with('k').data(), page_size()).ok()) return 6;
+    // The child can have a descriptor of its own.
+    auto own = Userfaultfd::Builder().create();
+    if (!own || !own->register_range(range)) return 7;
+    return own->zeropage(range).ok() ? 0 : 8;
+  });
+  CHECK(result.exit_code == 0);
+  CHECK(is_present(kept_range.begin));
+  CHECK(peek(kept_range.begin) == 'k');
+  CHECK(rig.uffd.is_open());
+  CHECK_FALSE(is_present(range.begin));
+  CHECK(rig.uffd.zeropage(range).ok());
+}
+
+TEST_CASE("the child's descriptors are closed however many there are, and wherever they moved") {
+  std::vector<MemoryFd> all;
+  for (int i = 0; i < 200; ++i) all.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < 200; i += 3) all[static_cast<std::size_t>(i)] = MemoryFd();
+  const ChildResult result = in_child([&](auto) {
+    int open = 0;
+    for (const MemoryFd& fd : all) open += fd.is_open();
+    return open;
+  });
+  CHECK(result.exit_code == 0);
+  int open = 0;
+  for (const MemoryFd& fd : all) open += ::fcntl(fd.get(), F_GETFD) >= 0;
+  CHECK(open == 133);
+}
+
+}  // namespace
+}  // namespace weir
