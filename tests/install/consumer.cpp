@@ -1,8 +1,8 @@
-// What somebody else's program does with an installed Weir: opens a userfaultfd and says a sentence.
+// What somebody else's program does with an installed Weir: opens a userfaultfd and says a
+// sentence.
+#include <cstdio>
 #include <weir/error.hpp>
 #include <weir/userfaultfd.hpp>
-
-#include <cstdio>
 
 int main() {
   const auto features = weir::Userfaultfd::available_features();
