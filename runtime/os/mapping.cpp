@@ -1,10 +1,11 @@
 #include "runtime/os/mapping.hpp"
 
-#include "runtime/os/page_size.hpp"
+#include <sys/mman.h>
 
 #include <cerrno>
-#include <sys/mman.h>
 #include <utility>
+
+#include "runtime/os/page_size.hpp"
 
 namespace weir::os {
 
