@@ -211,7 +211,7 @@ class Userfaultfd {
   // `events` (reserve it beforehand, and this allocates nothing). Returns how many; 0: none now.
   Expected<std::size_t> read_events(UffdEventBuffer& buffer, std::vector<UffdEvent>& events) const;
 
-  Expected<UffdInfo> info() const;  // reads /proc, allocates
+  Expected<UffdInfo> info() const;  // reads /proc; not for signal handlers
 
  private:
   static constexpr std::size_t kMaxRefusals = 3;

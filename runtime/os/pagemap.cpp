@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "runtime/os/abi.hpp"
@@ -18,6 +19,11 @@ static_assert(sizeof(PageRegion) == sizeof(abi::PageRegion) &&
 
 constexpr const char* kScanning = "scanning the page tables (PAGEMAP_SCAN)";
 constexpr const char* kReading = "reading /proc/self/pagemap";
+
+// The kernel collects regions in pieces of 512. When one call needs several pieces and the last is
+// not full, walk_end is left where the piece before ended, and to resume there reports pages twice.
+// So no call asks for more than one piece.
+constexpr std::size_t kRegionsPerCall = 512;
 
 bool mentions_written(const ScanQuery& query) {
   return (query.all_of | query.any_of | query.inverted | query.report).has(PageCategory::written);
@@ -81,7 +87,7 @@ Expected<ScanStep> Pagemap::scan_once(Range range, const ScanQuery& query,
                 "asking for written pages without check_wp_async: after the userfaultfd was closed "
                 "it would report none",
                 range);
-  return scan_step(range, query, buffer.data(), buffer.size());
+  return scan_step(range, query, buffer.data(), std::min(buffer.size(), kRegionsPerCall));
 }
 
 Expected<> Pagemap::rearm(Range range) const {

@@ -19,7 +19,7 @@ enum class PageCategory : std::uint64_t {
   written = 1 << 1,     // not, or no longer, write-protected by it; unpopulated pages too
   file = 1 << 2,
   present = 1 << 3,
-  swapped = 1 << 4,
+  swapped = 1 << 4,  // or a marker: an armed hole, a poisoned page
   pfn_zero = 1 << 5,
   huge = 1 << 6,
   soft_dirty = 1 << 7,
@@ -76,7 +76,7 @@ class Pagemap {
   Expected<> scan(Range range, const ScanQuery& query, std::span<PageRegion> buffer,
                   Sink&& sink) const;
 
-  // One system call of a scan.
+  // One system call of a scan; it may stop anywhere.
   Expected<ScanStep> scan_once(Range range, const ScanQuery& query,
                                std::span<PageRegion> buffer) const;
 
@@ -92,9 +92,9 @@ class Pagemap {
   MemoryFd fd_;
 };
 
-// The kernel returns early for reasons of its own (its internal buffer, a full one of ours), so
-// only walk_end tells whether a scan is finished, never the number of regions; and it may cut one
-// run in two, which is put together here.
+// The kernel may return early with room left in the buffer, so only walk_end tells whether a scan
+// is finished, never the number of regions; and it may cut one run in two, which is put together
+// here.
 template <class Sink>
 Expected<> Pagemap::scan(Range range, const ScanQuery& query, std::span<PageRegion> buffer,
                          Sink&& sink) const {

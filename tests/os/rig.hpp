@@ -88,11 +88,12 @@ struct Rig {
 inline Range page_of(Range range, std::size_t index, std::size_t count = 1) {
   return {range.begin + index * os::page_size(), count * os::page_size()};
 }
+// Atomic, since a test looks at a page while a thread waits in the middle of writing to it.
 inline void poke(Address address, char value) {
-  *address.as<volatile char>() = value;
+  std::atomic_ref(*address.as<char>()).store(value, std::memory_order_relaxed);
 }
 inline char peek(Address address) {
-  return *address.as<volatile char>();
+  return std::atomic_ref(*address.as<char>()).load(std::memory_order_relaxed);
 }
 
 inline std::vector<char> page_filled_with(char value, std::size_t pages = 1) {
