@@ -1,0 +1,30 @@
+# `cmake --install`: headers, libraries, find_package(weir) and pkg-config.
+
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
+
+install(DIRECTORY include/weir DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS weir EXPORT weir-targets)
+if(TARGET weir_mimalloc)
+  # A set of its own: only who asks for the component has to have mimalloc.
+  install(TARGETS weir_mimalloc EXPORT weir-mimalloc-targets)
+  install(EXPORT weir-mimalloc-targets NAMESPACE weir:: DESTINATION ${package_dir})
+endif()
+install(EXPORT weir-targets NAMESPACE weir:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/weir-config.cmake.in
+  ${PROJECT_BINARY_DIR}/weir-config.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/weir-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/weir-config.cmake
+              ${PROJECT_BINARY_DIR}/weir-config-version.cmake DESTINATION ${package_dir})
+
+# A static libweir leaves its own needs to whoever links it; a shared one brings them.
+if(BUILD_SHARED_LIBS)
+  set(weir_pc_static "")
+else()
+  set(weir_pc_static " -lstdc++ -pthread")
+endif()
+file(RELATIVE_PATH WEIR_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+configure_file(cmake/weir.pc.in ${PROJECT_BINARY_DIR}/weir.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -18,28 +18,31 @@ say() {
   printf '\n== %s\n' "$*"
 }
 
+# build_dir PRESET
 build_dir() {
   if [[ $1 == release ]]; then echo "$WEIR_ROOT/build"; else echo "$WEIR_ROOT/build-$1"; fi
 }
 
-# configure_and_build PRESET [TARGET...]
-configure_and_build() {
-  local preset=$1
-  shift
-  local options=()
+# configure PRESET: its output is shown only if it fails
+configure() {
+  local preset=$1 log launcher=()
+  mkdir -p "$(build_dir "$preset")"
+  log=$(build_dir "$preset")/configure.log
   if command -v ccache >/dev/null; then
-    options+=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
-  (cd "$WEIR_ROOT" && cmake --preset "$preset" "${options[@]}" >"$(build_log "$preset")" 2>&1) || {
-    cat "$(build_log "$preset")" >&2
-    die "configuring the preset '$preset' failed"
-  }
-  local targets=()
-  if (($# > 0)); then targets=(--target "$@"); fi
-  cmake --build "$(build_dir "$preset")" -j "$(nproc)" "${targets[@]}"
+  if ! (cd "$WEIR_ROOT" && cmake --preset "$preset" "${launcher[@]}") >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "configuring the preset '$preset' failed" >&2
+    return 1
+  fi
 }
 
-build_log() {
-  mkdir -p "$(build_dir "$1")"
-  echo "$(build_dir "$1")/configure.log"
+# build PRESET [TARGET...]
+build() {
+  local preset=$1 targets=()
+  shift
+  if (($# > 0)); then targets=(--target "$@"); fi
+  configure "$preset"
+  cmake --build "$(build_dir "$preset")" -j "$(nproc)" "${targets[@]}"
 }

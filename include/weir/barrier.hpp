@@ -2,14 +2,13 @@
 // used through weir/dirty_tracker.hpp, or by the collector.
 #pragma once
 
-#include <weir/error.hpp>
-
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
+#include <weir/error.hpp>
 
 namespace weir {
 
@@ -22,10 +21,10 @@ enum class BarrierKind {
   cards,         // the program reports its writes (weir_write_barrier); 512-byte cards
   always_dirty,  // every page counts as written: always right, the oracle for all others
 };
-inline constexpr std::array kBarrierKinds = {
-    BarrierKind::async,    BarrierKind::uffd_thread, BarrierKind::uffd_sigbus,
-    BarrierKind::mprotect, BarrierKind::soft_dirty,  BarrierKind::cards,
-    BarrierKind::always_dirty};
+inline constexpr std::array kBarrierKinds = {BarrierKind::async,       BarrierKind::uffd_thread,
+                                             BarrierKind::uffd_sigbus, BarrierKind::mprotect,
+                                             BarrierKind::soft_dirty,  BarrierKind::cards,
+                                             BarrierKind::always_dirty};
 
 const char* name_of(BarrierKind kind);  // "uffd-thread", ...
 // "auto" gives nullopt; an unknown name is an error that lists the known ones.

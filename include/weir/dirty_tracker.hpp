@@ -11,15 +11,14 @@
 // no lock of the fault path held: it may read and write watched memory.
 #pragma once
 
-#include <weir/address.hpp>
-#include <weir/barrier.hpp>
-#include <weir/error.hpp>
-
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <vector>
+#include <weir/address.hpp>
+#include <weir/barrier.hpp>
+#include <weir/error.hpp>
 
 namespace weir {
 

@@ -65,7 +65,7 @@ Expected<std::optional<std::string_view>> environment(Variable variable) {
   if (value == nullptr || *value == '\0') return std::nullopt;
   if (!is_allowed(info, value))
     return fail(ErrorCode::invalid_argument, "reading the environment",
-                std::string_view(refusal(info, value)));
+                refusal(info, value).c_str());
   return value;
 }
 

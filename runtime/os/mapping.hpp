@@ -1,10 +1,9 @@
 // Memory mappings that undo themselves. Any thread.
 #pragma once
 
+#include <cstddef>
 #include <weir/address.hpp>
 #include <weir/error.hpp>
-
-#include <cstddef>
 
 namespace weir::os {
 

@@ -30,8 +30,8 @@ Expected<const OffHeapBackend*> off_heap_choice() {
   if (**wanted == "system") return &off_heap_system();
   if (mimalloc == nullptr)
     return fail(ErrorCode::unsupported, "choosing off-heap memory",
-                std::string_view("WEIR_OFFHEAP=mimalloc, but this program is not linked with it"),
-                {}, "link weir::mimalloc, or use WEIR_OFFHEAP=system");
+                "WEIR_OFFHEAP=mimalloc, but this program is not linked with it", {},
+                "link weir::mimalloc, or use WEIR_OFFHEAP=system");
   return mimalloc;
 }
 

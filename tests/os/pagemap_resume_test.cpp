@@ -8,7 +8,6 @@
 namespace weir {
 namespace {
 
-using os::page_size;
 using namespace test;
 
 TEST_CASE("the result does not depend on the buffer, nor on who cuts it") {

@@ -25,9 +25,12 @@ Tier tier() {
 
 std::size_t scaled(std::size_t standard) {
   switch (tier()) {
-    case Tier::quick: return standard / 10 > 0 ? standard / 10 : 1;
-    case Tier::standard: return standard;
-    case Tier::nightly: return standard * 20;
+    case Tier::quick:
+      return standard / 10 > 0 ? standard / 10 : 1;
+    case Tier::standard:
+      return standard;
+    case Tier::nightly:
+      return standard * 20;
   }
   return standard;
 }

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs a build to a new prefix, then builds and runs a program against it, by CMake and by
+# pkg-config.
+#
+#   tests/install/install_test.sh BUILD_DIR CXX [CXX_FLAGS...]
+set -euo pipefail
+
+build=$1
+cxx=$2
+shift 2
+flags=("$@")
+here=$(cd "$(dirname "$0")" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+prefix=$scratch/prefix
+
+cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
+
+run() {
+  LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name 'libweir.*' -print -quit)") "$@"
+}
+
+echo "== find_package(weir)"
+cmake -G Ninja -S "$here" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" \
+  -DCMAKE_CXX_FLAGS="${flags[*]}"
+cmake --build "$scratch/cmake"
+run "$scratch/cmake/consumer"
+if [[ -e $scratch/cmake/consumer-mimalloc ]]; then run "$scratch/cmake/consumer-mimalloc"; fi
+
+echo "== pkg-config weir"
+pc_dir=$(dirname "$(find "$prefix" -name weir.pc)")
+read -ra compile < <(PKG_CONFIG_PATH=$pc_dir pkg-config --cflags weir)
+read -ra link < <(PKG_CONFIG_PATH=$pc_dir pkg-config --libs weir)
+"$cxx" -std=c++20 "${flags[@]}" "${compile[@]}" "$here/consumer.cpp" "${link[@]}" -o "$scratch/consumer"
+run "$scratch/consumer"
+
+echo "== every public header compiles on its own"
+while read -r header; do
+  echo "#include <weir/${header##*/}>" |
+    "$cxx" -std=c++20 "${compile[@]}" -Wall -Wextra -Werror -x c++ -fsyntax-only -
+done < <(find "$prefix" -path '*/weir/*.hpp')
