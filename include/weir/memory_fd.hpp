@@ -24,6 +24,10 @@ class MemoryFd {
   int get() const { return slot_ ? slot_->fd.load(std::memory_order_relaxed) : -1; }  // -1: empty
   bool is_open() const { return get() >= 0; }
   int release();  // gives it up, open
+  // Is the number still the file that it was? Somebody may have closed it (closefrom in a daemon),
+  // and the number may be somebody else's file by now, which is never closed then. Where files have
+  // no inode of their own (anonymous ones, before Linux 6.x), this cannot tell.
+  bool is_intact() const;
 
   // Installs the fork handler, which the first descriptor does otherwise. For those whose own
   // handler opens new descriptors in the child: handlers of the child run in order of installation.
@@ -31,9 +35,11 @@ class MemoryFd {
 
  private:
   friend struct ForkTable;
+  void close();
   struct Slot {
     std::atomic<int> fd;
     std::atomic<ForkPolicy> policy;
+    std::atomic<unsigned long> inode;
   };
   Slot* slot_ = nullptr;  // in a table that the fork handler walks
 };

@@ -108,6 +108,7 @@ Expected<> AsyncBarrier::rearm_taken(TrackedRange& tracked, UnitSpan span) {
 }
 
 Expected<> AsyncBarrier::recover() {
+  pagemap_ = os::Pagemap();  // first: a new one may get the number of one that somebody closed
   auto pagemap = os::Pagemap::open();
   if (!pagemap) return Unexpected(pagemap.error());
   pagemap_ = std::move(*pagemap);

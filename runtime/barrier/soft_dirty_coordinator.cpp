@@ -24,6 +24,10 @@ Expected<> SoftDirtyCoordinator::reopen() {
 }
 
 Expected<> SoftDirtyCoordinator::open_files(os::FaultGate::Changing& change) {
+  change.commit();
+  pagemap_ = os::Pagemap();  // first: new files may get the numbers of those that somebody closed
+  clear_refs_ = MemoryFd();
+  change.end_commit();
   auto pagemap = os::Pagemap::open();
   if (!pagemap) return Unexpected(pagemap.error());
   auto clear_refs = os::open_clear_refs();

@@ -177,7 +177,8 @@ void FaultServer::settle() const {
 bool FaultServer::is_alive() const {
   // Only the descriptor that registered the page may wake there: another one gets ENOENT, another
   // kind of file ENOTTY, a closed one EBADF.
-  return space_.descriptor.remove_write_protection(canary_.range()).ok();
+  const UffdOutcome outcome = space_.descriptor.remove_write_protection(canary_.range()).outcome;
+  return outcome == UffdOutcome::done || outcome == UffdOutcome::again;
 }
 
 Expected<> FaultServer::recover() {

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,6 +10,11 @@ namespace weir {
 namespace {
 constexpr int kClosed = -1;  // the slot has an owner, but no descriptor
 constexpr int kFree = -2;
+
+unsigned long inode_of(int fd) {  // 0: not open
+  struct stat status;
+  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
 }  // namespace
 
 // All descriptors to close in a forked child. A fork takes its picture of this table at any moment,
@@ -46,7 +52,7 @@ struct ForkTable {
         const int fd = slot.fd.load();
         if (fd < 0 || slot.policy.load() == ForkPolicy::keep) continue;
         slot.fd.store(kClosed);
-        ::close(fd);
+        if (inode_of(fd) == slot.inode.load()) ::close(fd);
       }
     }
   }
@@ -72,6 +78,7 @@ MemoryFd::MemoryFd(int fd, ForkPolicy policy) {
   if (fd < 0) return;
   slot_ = ForkTable::claim();
   slot_->policy.store(policy);
+  slot_->inode.store(inode_of(fd));
   slot_->fd.store(fd);
 }
 
@@ -79,15 +86,22 @@ MemoryFd::MemoryFd(MemoryFd&& other) noexcept : slot_(std::exchange(other.slot_,
 
 MemoryFd& MemoryFd::operator=(MemoryFd&& other) noexcept {
   if (this == &other) return *this;
-  const int old = release();
+  close();
   slot_ = std::exchange(other.slot_, nullptr);
-  if (old >= 0) ::close(old);
   return *this;
 }
 
-MemoryFd::~MemoryFd() {
+MemoryFd::~MemoryFd() { close(); }
+
+void MemoryFd::close() {
+  const bool intact = is_intact();
   const int old = release();
-  if (old >= 0) ::close(old);
+  if (intact) ::close(old);
+}
+
+bool MemoryFd::is_intact() const {
+  const int fd = get();
+  return fd >= 0 && inode_of(fd) == slot_->inode.load(std::memory_order_relaxed);
 }
 
 void MemoryFd::follow_forks() { (void)ForkTable::first(); }
