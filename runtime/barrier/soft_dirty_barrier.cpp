@@ -7,8 +7,6 @@
 namespace weir::barrier {
 
 Expected<std::unique_ptr<Barrier>> SoftDirtyBarrier::open() {
-  if (auto opened = SoftDirtyCoordinator::the().open(); !opened)
-    return Unexpected(opened.error());
   BarrierTraits traits;
   traits.granularity = os::page_size();
   traits.needs_stopped_world = true;

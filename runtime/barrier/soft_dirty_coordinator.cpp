@@ -12,31 +12,27 @@ SoftDirtyCoordinator& SoftDirtyCoordinator::the() {
   return *only;
 }
 
-Expected<> SoftDirtyCoordinator::open() {
-  os::FaultGate::Changing change;
-  if (pagemap_.fd() >= 0 && clear_refs_.is_open()) return {};
-  return open_files(change);
-}
-
 Expected<> SoftDirtyCoordinator::reopen() {
   os::FaultGate::Changing change;
-  return open_files(change);
+  change.commit();
+  return open_files();
 }
 
-Expected<> SoftDirtyCoordinator::open_files(os::FaultGate::Changing& change) {
-  change.commit();
-  pagemap_ = os::Pagemap();  // first: new files may get the numbers of those that somebody closed
-  clear_refs_ = MemoryFd();
-  change.end_commit();
+// The gate held exclusively.
+Expected<> SoftDirtyCoordinator::open_files() {
+  close_files();  // first: new files may get the numbers of those that somebody closed
   auto pagemap = os::Pagemap::open();
   if (!pagemap) return Unexpected(pagemap.error());
   auto clear_refs = os::open_clear_refs();
   if (!clear_refs) return Unexpected(clear_refs.error());
-  change.commit();
   pagemap_ = std::move(*pagemap);
   clear_refs_ = std::move(*clear_refs);
-  change.end_commit();
   return {};
+}
+
+void SoftDirtyCoordinator::close_files() {
+  pagemap_ = os::Pagemap();
+  clear_refs_ = MemoryFd();
 }
 
 Expected<> SoftDirtyCoordinator::add(TrackedRange& tracked) {
@@ -46,6 +42,8 @@ Expected<> SoftDirtyCoordinator::add(TrackedRange& tracked) {
                 "another soft-dirty barrier watches it already", tracked.range);
   auto next = ranges_.with(tracked.range, &tracked);
   change.commit();
+  if (ranges_.empty())
+    if (auto opened = open_files(); !opened) return opened;
   ranges_.swap(next);
   change.end_commit();
   return {};
@@ -56,6 +54,7 @@ void SoftDirtyCoordinator::remove(TrackedRange& tracked) {
   auto next = ranges_.without(tracked.range);
   change.commit();
   ranges_.swap(next);
+  if (ranges_.empty()) close_files();
   change.end_commit();
 }
 
@@ -82,9 +81,7 @@ Expected<> SoftDirtyCoordinator::harvest(TrackedRange& tracked) {
 void SoftDirtyCoordinator::after_fork_in_child() noexcept {
   for (auto& entry : ranges_) entry.value->dirty.set(entry.value->units());
   // The files were the parent's, and are closed by now. Where /proc is gone, each take says so.
-  if (ranges_.empty()) return;
-  if (auto pagemap = os::Pagemap::open(); pagemap) pagemap_ = std::move(*pagemap);
-  if (auto clear_refs = os::open_clear_refs(); clear_refs) clear_refs_ = std::move(*clear_refs);
+  if (!ranges_.empty()) (void)open_files();
 }
 
 }  // namespace weir::barrier

@@ -18,9 +18,8 @@ class SoftDirtyCoordinator final : public os::ForkParticipant {
  public:
   static SoftDirtyCoordinator& the();
 
-  // Opens what it needs, if that is not done yet.
-  Expected<> open();
-  // Error busy: another soft-dirty barrier has the memory.
+  // The first range opens the files, the last one closes them. Error busy: another soft-dirty
+  // barrier has the memory.
   Expected<> add(TrackedRange& tracked);
   void remove(TrackedRange& tracked);
 
@@ -35,7 +34,8 @@ class SoftDirtyCoordinator final : public os::ForkParticipant {
  private:
   SoftDirtyCoordinator() { os::FaultGate::enlist(*this); }
   Expected<> harvest(TrackedRange& tracked);
-  Expected<> open_files(os::FaultGate::Changing& change);
+  Expected<> open_files();
+  void close_files();
 
   std::mutex lock_;  // one harvest at a time
   os::Pagemap pagemap_;
