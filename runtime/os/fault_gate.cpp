@@ -1,12 +1,13 @@
 #include "runtime/os/fault_gate.hpp"
 
-#include "runtime/os/last_words.hpp"
-#include "runtime/os/mapping.hpp"
-
-#include <mutex>
 #include <pthread.h>
 #include <sys/mman.h>
+
+#include <mutex>
 #include <weir/memory_fd.hpp>
+
+#include "runtime/os/last_words.hpp"
+#include "runtime/os/mapping.hpp"
 
 namespace weir::os {
 namespace {
@@ -76,19 +77,28 @@ struct FaultGate::State {
 };
 
 BlockedSignals::BlockedSignals() : before_(block_all_signals()) {}
-BlockedSignals::~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-FaultGate::Answering::Answering() { State::the().lock.lock_shared(); }
-FaultGate::Answering::~Answering() { State::the().lock.unlock_shared(); }
-
-FaultGate::Operating::Operating() {
-  if (State::the().was_forked_unnoticed())
-    last_words("this process was forked behind its back (a raw clone(2) or fork system call that "
-               "ran no pthread_atfork handlers), so its write protection and lazy pages are gone; "
-               "stopping rather than losing writes. Use fork(3), or exec right after the raw call");
+BlockedSignals::~BlockedSignals() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-FaultGate::Changing::Changing() { State::the().change.lock(); }
+FaultGate::Answering::Answering() {
+  State::the().lock.lock_shared();
+}
+FaultGate::Answering::~Answering() {
+  State::the().lock.unlock_shared();
+}
+
+FaultGate::ForkNoticed::ForkNoticed() {
+  if (State::the().was_forked_unnoticed())
+    last_words(
+        "this process was forked behind its back (a raw clone(2) or fork system call that "
+        "ran no pthread_atfork handlers), so its write protection and lazy pages are gone; "
+        "stopping rather than losing writes. Use fork(3), or exec right after the raw call");
+}
+
+FaultGate::Changing::Changing() {
+  State::the().change.lock();
+}
 
 FaultGate::Changing::~Changing() {
   end_commit();

@@ -7,9 +7,9 @@
 // would wait for itself. Nobody touches watched memory or allocates while holding it.
 #pragma once
 
-#include "runtime/os/shared_lock.hpp"
-
 #include <csignal>
+
+#include "runtime/os/shared_lock.hpp"
 
 namespace weir::os {
 
@@ -37,6 +37,11 @@ class ForkParticipant {
 };
 
 class FaultGate {
+  // Before the lock is touched: a fork that went unnoticed may have copied it locked.
+  struct ForkNoticed {
+    ForkNoticed();
+  };
+
  public:
   // For fault handlers, in which all signals are blocked already.
   class Answering {
@@ -51,15 +56,16 @@ class FaultGate {
   // clone(2) that runs no pthread_atfork handlers): protection and lazy pages are gone there.
   class Operating {
    public:
-    Operating();
+    Operating() {}
 
    private:
     BlockedSignals signals_;
+    ForkNoticed noticed_;
     Answering shared_;
   };
 
-  // For attach and detach. Construct it, prepare new tables (allocation is fine, one thread at a
-  // time is here), then commit(): exclusive until destroyed.
+  // For attach and detach; ends the process like Operating. Construct it, prepare new tables
+  // (allocation is fine, one thread at a time is here), then commit(): exclusive until destroyed.
   class Changing {
    public:
     Changing();
@@ -70,6 +76,7 @@ class FaultGate {
 
    private:
     BlockedSignals signals_;
+    ForkNoticed noticed_;
     bool exclusive_ = false;
   };
 

@@ -1,14 +1,16 @@
 #include "runtime/os/fault_signals.hpp"
 
-#include "runtime/os/fault_gate.hpp"
-#include "runtime/os/page_size.hpp"
-#include "runtime/os/range_map.hpp"
-
-#include <cerrno>
-#include <csignal>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/page_size.hpp"
+#include "runtime/os/range_map.hpp"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -24,7 +26,8 @@ using Claims = RangeMap<SignalFaultHandler*>;
 struct Dispatch {
   int signal;
   bool installed = false;
-  struct sigaction previous = {};
+  struct sigaction previous = {};              // written once, before ours is installed
+  std::atomic<bool> previous_is_spent{false};  // it was SA_RESETHAND, and has run
   Claims claims = {};
 };
 
@@ -34,13 +37,26 @@ Dispatch& dispatch_of(int signal) {
   return signal == SIGSEGV ? *segv : *bus;
 }
 
-bool may_be_write(const void* context) {
+// What the processor says of the access. Elsewhere than on x86-64 a read cannot be told from a
+// write, and counts as one; a jump can, since it is where the program counter is.
+struct Access {
+  bool may_be_write;
+  bool is_jump;
+};
+
+Access access_of(const siginfo_t* info, const void* context) {
+  const auto* user = static_cast<const ucontext_t*>(context);
 #if defined(__x86_64__)
   constexpr greg_t kWriteAccess = 1 << 1;  // page-fault error code
-  const auto* user = static_cast<const ucontext_t*>(context);
-  return (user->uc_mcontext.gregs[REG_ERR] & kWriteAccess) != 0;
+  constexpr greg_t kInstructionFetch = 1 << 4;
+  const greg_t code = user->uc_mcontext.gregs[REG_ERR];
+  const auto counter = static_cast<std::uintptr_t>(user->uc_mcontext.gregs[REG_RIP]);
+  return {(code & kWriteAccess) != 0,
+          (code & kInstructionFetch) != 0 || Address(info->si_addr) == Address(counter)};
+#elif defined(__aarch64__)
+  return {true, Address(info->si_addr) == Address(user->uc_mcontext.pc)};
 #else
-  return context != nullptr;
+#error "which register is the program counter?"
 #endif
 }
 
@@ -50,7 +66,9 @@ bool is_page_fault(int signal, int code) {
 }
 
 // Would the access go through by now? Then the fault is a late one: its range was released, or its
-// page unprotected, between the fault and this handler. Kernels before 5.14 cannot tell.
+// page unprotected, between the fault and this handler. Kernels before 5.14 cannot tell. Not for
+// jumps: a page that can be read need not be executable. And not under the gate: the page may be
+// one that the handler thread has to fill first.
 bool goes_through_now(const SignalFault& fault) {
   const int advice = fault.may_be_write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
   return ::madvise(fault.address.align_down(page_size()).as(), page_size(), advice) == 0;
@@ -58,19 +76,18 @@ bool goes_through_now(const SignalFault& fault) {
 
 // As the kernel would have delivered it to the handler that we replaced.
 void pass_on(Dispatch& dispatch, int signal, siginfo_t* info, void* context) {
-  struct sigaction& previous = dispatch.previous;
-  const bool is_default = (previous.sa_flags & SA_SIGINFO) == 0 &&
-                          (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN);
-  if (is_default) {
-    if (previous.sa_handler == SIG_IGN && info->si_code <= 0) return;  // sent, not a fault
+  const struct sigaction& target = dispatch.previous;
+  const bool has_none = (target.sa_flags & SA_SIGINFO) == 0 &&
+                        (target.sa_handler == SIG_DFL || target.sa_handler == SIG_IGN);
+  const bool is_spent =
+      (target.sa_flags & SA_RESETHAND) != 0 && dispatch.previous_is_spent.exchange(true);
+  if (has_none || is_spent) {
+    // Sent by kill(2), or news of a memory error elsewhere: no instruction will raise it again.
+    const bool is_news = info->si_code <= 0 || (signal == SIGBUS && info->si_code == BUS_MCEERR_AO);
+    if (has_none && target.sa_handler == SIG_IGN && is_news) return;
     ::signal(signal, SIG_DFL);  // the faulting instruction runs again, and ends the process
-    if (info->si_code <= 0) ::raise(signal);
+    if (is_news) ::raise(signal);
     return;
-  }
-  const struct sigaction target = previous;
-  if ((target.sa_flags & SA_RESETHAND) != 0) {
-    previous.sa_handler = SIG_DFL;
-    previous.sa_flags &= ~(SA_SIGINFO | SA_RESETHAND);
   }
   sigset_t mask = target.sa_mask;
   if ((target.sa_flags & SA_NODEFER) == 0) ::sigaddset(&mask, signal);
@@ -90,12 +107,17 @@ void on_fault_signal(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   Dispatch& dispatch = dispatch_of(signal);
   if (is_page_fault(signal, info->si_code)) {
-    const FaultGate::Answering answering;
-    const SignalFault fault{Address(info->si_addr), may_be_write(context)};
-    auto* claim = dispatch.claims.find(fault.address);
-    const bool answered =
-        claim != nullptr && claim->value->on_signal(fault) == SignalVerdict::retry;
-    if (answered || goes_through_now(fault)) {
+    const Access access = access_of(info, context);
+    const SignalFault fault{Address(info->si_addr), access.may_be_write};
+    bool answered = false;
+    {
+      const FaultGate::Answering answering;
+      auto* claim = dispatch.claims.find(fault.address);
+      // SIGSEGV at a jump: nobody here takes the right to read or execute away.
+      const bool may_be_ours = claim != nullptr && !(signal == SIGSEGV && access.is_jump);
+      answered = may_be_ours && claim->value->on_signal(fault) == SignalVerdict::retry;
+    }
+    if (answered || (!access.is_jump && goes_through_now(fault))) {
       errno = saved_errno;
       return;
     }
@@ -111,7 +133,9 @@ Expected<> install(Dispatch& dispatch) {
   // All signals wait: the suspend signal of a collector must not find us inside an answer.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigfillset(&action.sa_mask);
-  if (::sigaction(dispatch.signal, &action, &dispatch.previous) != 0)
+  // Asked for beforehand: another thread may fault as soon as ours is there.
+  if (::sigaction(dispatch.signal, nullptr, &dispatch.previous) != 0 ||
+      ::sigaction(dispatch.signal, &action, nullptr) != 0)
     return system_error(errno, "installing a fault handler");
   dispatch.installed = true;
   return {};

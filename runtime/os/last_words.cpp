@@ -1,8 +1,9 @@
 #include "runtime/os/last_words.hpp"
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdlib>
-#include <unistd.h>
 
 namespace weir::os {
 namespace {

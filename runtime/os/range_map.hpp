@@ -5,10 +5,9 @@
 // allocated or freed while faults wait.
 #pragma once
 
-#include <weir/address.hpp>
-
 #include <algorithm>
 #include <vector>
+#include <weir/address.hpp>
 
 namespace weir::os {
 

@@ -1,9 +1,10 @@
 #include "runtime/os/shared_lock.hpp"
 
-#include <climits>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <climits>
 
 namespace weir::os {
 namespace {
