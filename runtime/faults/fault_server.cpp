@@ -1,13 +1,28 @@
 #include "runtime/faults/fault_server.hpp"
 
-#include "runtime/os/last_words.hpp"
-#include "runtime/os/page_size.hpp"
+#include <sched.h>
 
 #include <csignal>
 #include <utility>
 
+#include "runtime/os/fd_passing.hpp"
+#include "runtime/os/last_words.hpp"
+#include "runtime/os/page_size.hpp"
+
 namespace weir::faults {
 namespace {
+
+UffdFeatures events_in(UffdFeatures features) {
+  return features & UffdFeatures{UffdFeature::event_remap, UffdFeature::event_remove,
+                                 UffdFeature::event_unmap};
+}
+
+constexpr const char* kRegistering = "registering memory with the fault server";
+
+Unexpected not_registered(Range range) {
+  return fail(ErrorCode::not_registered, "releasing memory from the fault server",
+              "it is not a range that was registered", range);
+}
 
 Expected<> check_whole_pages(Range range, const char* what) {
   if (range.empty() || !range.is_aligned(os::page_size()))
@@ -23,6 +38,11 @@ Expected<std::unique_ptr<FaultServer>> FaultServer::start(const Options& options
     return fail(ErrorCode::invalid_argument, "starting a fault server",
                 "event-fork is for the descriptors of other processes; a fork of this process is "
                 "followed without it");
+  const UffdFeatures events = events_in(options.required | options.wanted);
+  if (options.delivery == Delivery::sigbus && !events.empty())
+    return fail(ErrorCode::invalid_argument, "starting a fault server",
+                "events need a thread that reads them: with delivery by SIGBUS, whoever unmaps or "
+                "moves memory would wait for ever");
   std::unique_ptr<FaultServer> self(new FaultServer(options));
   if (options.delivery == Delivery::sigbus) self->options_.required |= UffdFeature::sigbus;
   if (auto opened = self->open(); !opened) return tl::unexpected(opened.error());
@@ -36,17 +56,7 @@ Expected<> FaultServer::open() {
   builder.require_full(options_.require_full).user_mode_only(options_.user_mode_only);
   auto descriptor = builder.create();
   if (!descriptor) return tl::unexpected(descriptor.error());
-  if (canary_.size() == 0) {
-    auto canary = os::Mapping::anonymous(os::page_size());
-    if (!canary) return tl::unexpected(canary.error());
-    *canary->as<char>() = 1;  // present, so that registering it needs no feature
-    canary_ = std::move(*canary);
-  }
-  auto registered = descriptor->register_with_mode(canary_.range(), RegisterMode::write_protect);
-  if (!registered)  // no write protection in this kernel: the missing mode serves as well
-    registered = descriptor->register_with_mode(canary_.range(), RegisterMode::missing);
-  if (!registered) return tl::unexpected(registered.error());
-  space_.descriptor = std::move(*descriptor);
+  space_.own(std::move(*descriptor));
   return {};
 }
 
@@ -65,11 +75,9 @@ Expected<> FaultServer::start_thread_if_needed() {
 }
 
 Expected<> FaultServer::add(Range range, const Answerers& more) {
-  constexpr const char* kWhat = "registering memory with the fault server";
-  if (auto aligned = check_whole_pages(range, kWhat); !aligned) return aligned;
   os::FaultGate::Changing change;
-  const bool resolved_in_kernel =
-      more.source == nullptr && features().has(UffdFeature::wp_async);
+  const bool resolved_in_kernel = more.source == nullptr && features().has(UffdFeature::wp_async) &&
+                                  events_in(features()).empty();
   if (!resolved_in_kernel)
     if (auto started = start_thread_if_needed(); !started) return started;
 
@@ -78,7 +86,7 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
   if (auto* known = space_.table.find_exactly(range); known != nullptr) {
     const bool twice = (more.source != nullptr && known->value.source != nullptr) ||
                        (more.writes != nullptr && known->value.writes != nullptr);
-    if (twice) return fail(ErrorCode::busy, kWhat, "it is registered already", range);
+    if (twice) return fail(ErrorCode::busy, kRegistering, "it is registered already", range);
     if (known->value.source != nullptr) {
       who.source = known->value.source;
       who.source_origin = known->value.source_origin;
@@ -86,14 +94,15 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
     if (known->value.writes != nullptr) who.writes = known->value.writes;
     next = space_.table.without(range).with(range, who);
   } else if (space_.table.overlaps(range)) {
-    return fail(ErrorCode::busy, kWhat, "it overlaps a range that is registered already", range);
+    return fail(ErrorCode::busy, kRegistering, "it overlaps a range that is registered already",
+                range);
   } else {
     next = space_.table.with(range, who);
   }
   // The table first: a fault may come as soon as the range is registered.
   change.commit();
   space_.table.swap(next);
-  auto registered = space_.descriptor.register_with_mode(range, who.modes());
+  auto registered = space_.descriptor().register_with_mode(range, who.modes());
   if (!registered) space_.table.swap(next);
   change.end_commit();
   if (!registered) return tl::unexpected(registered.error());
@@ -101,56 +110,65 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
 }
 
 Expected<> FaultServer::watch_writes(Range range, WriteFaultHandler& handler) {
-  const bool needs_signal = options_.delivery == Delivery::sigbus &&
-                            !features().has(UffdFeature::wp_async);
-  if (needs_signal)
-    if (auto claimed = os::claim_signal(SIGBUS, range, *this); !claimed) return claimed;
+  const bool by_signal =
+      options_.delivery == Delivery::sigbus && !features().has(UffdFeature::wp_async);
   Answerers more;
   more.writes = &handler;
-  auto added = add(range, more);
-  if (!added && needs_signal) os::disclaim_signal(SIGBUS, range);
-  return added;
+  return claim_and_add(range, more, by_signal);
 }
 
 Expected<> FaultServer::serve_missing(Range range, PageSource& source) {
-  bool claimed_here = false;
-  if (options_.delivery == Delivery::sigbus) {
-    auto claimed = os::claim_signal(SIGBUS, range, *this);
-    claimed_here = claimed.has_value();
-    // Watched already, so claimed already; any other overlap is refused by add().
-    if (!claimed && claimed.error().code != ErrorCode::busy) return claimed;
-  }
   Answerers more;
   more.source = &source;
   more.source_origin = range.begin;
+  return claim_and_add(range, more, options_.delivery == Delivery::sigbus);
+}
+
+Expected<> FaultServer::claim_and_add(Range range, const Answerers& more, bool by_signal) {
+  if (auto aligned = check_whole_pages(range, kRegistering); !aligned) return aligned;
+  bool claimed_here = false;
+  if (by_signal) {
+    auto claimed = os::claim_signal(SIGBUS, range, *this);
+    claimed_here = claimed.has_value();
+    // The other half of the pair may have claimed it; any other overlap is refused by add().
+    if (!claimed && claimed.error().code != ErrorCode::busy) return claimed;
+  }
   auto added = add(range, more);
   if (!added && claimed_here) os::disclaim_signal(SIGBUS, range);
   return added;
 }
 
-Expected<> FaultServer::release(Range range, Unfilled unfilled) {
-  constexpr const char* kWhat = "releasing memory from the fault server";
-  {
-    os::FaultGate::Changing change;
-    auto* known = space_.table.find_exactly(range);
-    if (known == nullptr)
-      return fail(ErrorCode::not_registered, kWhat, "it is not a range that was registered", range);
-    const Answerers who = known->value;
-    if (who.source != nullptr && unfilled == Unfilled::fill) {
-      for (std::size_t offset = 0; offset < range.size; offset += os::page_size()) {
-        PageFiller filler(space_.descriptor, range, who.source_origin, who.writes,
-                          FillCause{Address(), false});
-        while (who.source->fill(who.offset_of(range.begin) + offset, filler) ==
-               UffdOutcome::again) {
-        }
+Expected<> FaultServer::fill_missing(Range range) {
+  for (Address page = range.begin;;) {
+    {
+      const os::FaultGate::Changing change;
+      auto* known = space_.table.find_exactly(range);
+      if (known == nullptr) return not_registered(range);
+      const Answerers& who = known->value;
+      if (who.source == nullptr) return {};
+      for (; page < range.end(); page = page + os::page_size()) {
+        if (who.source->is_filled(who.offset_of(page))) continue;
+        if (space_.answer({page, false, false}) == Answer::retry_later) break;
       }
     }
+    if (page == range.end()) return {};
+    // Holding nothing: the thread may need the gate to get to the event that the kernel waits for.
+    ::sched_yield();
+  }
+}
+
+Expected<> FaultServer::release(Range range, Unfilled unfilled) {
+  if (unfilled == Unfilled::fill)
+    if (auto filled = fill_missing(range); !filled) return filled;
+  {
+    os::FaultGate::Changing change;
+    if (space_.table.find_exactly(range) == nullptr) return not_registered(range);
     FaultSpace::Table next = space_.table.without(range);
     change.commit();
     space_.table.swap(next);
-    (void)space_.descriptor.remove_write_protection(range);
-    (void)space_.descriptor.wake(range);  // UNREGISTER does not wake who waits for protection
-    (void)space_.descriptor.unregister(range);
+    (void)space_.descriptor().remove_write_protection(range);
+    (void)space_.descriptor().wake(range);  // UNREGISTER does not wake who waits for protection
+    (void)space_.descriptor().unregister(range);
     change.end_commit();
   }
   if (options_.delivery == Delivery::sigbus) os::disclaim_signal(SIGBUS, range);
@@ -158,11 +176,11 @@ Expected<> FaultServer::release(Range range, Unfilled unfilled) {
 }
 
 UffdResult FaultServer::protect(Range range) const {
-  return space_.descriptor.write_protect(range);
+  return space_.descriptor().write_protect(range);
 }
 
 UffdResult FaultServer::unprotect(Range range, WakeMode wake) const {
-  return space_.descriptor.remove_write_protection(range, wake);
+  return space_.descriptor().remove_write_protection(range, wake);
 }
 
 bool FaultServer::serves_missing(Range range) const {
@@ -175,15 +193,13 @@ void FaultServer::settle() const {
 }
 
 bool FaultServer::is_alive() const {
-  // Only the descriptor that registered the page may wake there: another one gets ENOENT, another
-  // kind of file ENOTTY, a closed one EBADF.
-  const UffdOutcome outcome = space_.descriptor.remove_write_protection(canary_.range()).outcome;
-  return outcome == UffdOutcome::done || outcome == UffdOutcome::again;
+  return space_.is_intact();
 }
 
 Expected<> FaultServer::recover() {
   os::FaultGate::Changing change;
   if (is_alive()) return {};
+  space_.stop_if_lazy();
   change.commit();
   auto reopened = reopen();
   change.end_commit();
@@ -193,7 +209,7 @@ Expected<> FaultServer::recover() {
 // With the gate held exclusively.
 Expected<> FaultServer::reopen() {
   // The number may be somebody else's file by now: it is given up, not closed.
-  (void)space_.descriptor.release();
+  (void)space_.descriptor().release();
   auto opened = open();
   if (opened) opened = register_everything();
   for (const auto& entry : space_.table)
@@ -202,22 +218,31 @@ Expected<> FaultServer::reopen() {
   return opened;
 }
 
+// All that can be; the first error.
 Expected<> FaultServer::register_everything() {
+  Expected<> first;
   for (const auto& entry : space_.table) {
-    auto registered = space_.descriptor.register_with_mode(entry.range, entry.value.modes());
-    if (!registered) return tl::unexpected(registered.error());
+    auto registered = space_.descriptor().register_with_mode(entry.range, entry.value.modes());
+    if (!registered && first) first = tl::unexpected(registered.error());
   }
-  return {};
+  return first;
 }
 
 Expected<> FaultServer::adopt(Userfaultfd descriptor, std::span<const RemotePages> pages) {
+  constexpr const char* kWhat = "serving another process";
+  if (options_.delivery != Delivery::thread)
+    return fail(ErrorCode::invalid_argument, kWhat,
+                "faults of other processes need a server with thread delivery");
   auto remote = std::make_unique<FaultSpace>();
-  remote->descriptor = std::move(descriptor);
+  remote->is_remote = true;
+  remote->own(std::move(descriptor));
+  // POLLERR is all that the kernel says of blocking ones.
+  if (!remote->is_intact() || !os::set_non_blocking(remote->descriptor().fd()))
+    return fail(ErrorCode::invalid_argument, kWhat, "the descriptor is not a userfaultfd");
   for (const RemotePages& p : pages) {
-    if (auto aligned = check_whole_pages(p.range, "serving another process"); !aligned)
-      return aligned;
+    if (auto aligned = check_whole_pages(p.range, kWhat); !aligned) return aligned;
     if (remote->table.overlaps(p.range))
-      return fail(ErrorCode::busy, "serving another process", "two of its ranges overlap", p.range);
+      return fail(ErrorCode::busy, kWhat, "two of its ranges overlap", p.range);
     Answerers who;
     who.source = p.source;
     who.source_origin = p.range.begin;
@@ -225,18 +250,22 @@ Expected<> FaultServer::adopt(Userfaultfd descriptor, std::span<const RemotePage
     remote->table.swap(next);
   }
   os::FaultGate::Changing change;
-  if (options_.delivery != Delivery::thread)
-    return fail(ErrorCode::invalid_argument, "serving another process",
-                "faults of other processes need a server with thread delivery");
   if (auto started = start_thread_if_needed(); !started) return started;
   return thread_->adopt(std::move(remote));
 }
 
+void FaultServer::drop_departed() {
+  const os::FaultGate::Changing change;
+  if (thread_ != nullptr) thread_->drop_departed();
+}
+
 std::size_t FaultServer::remote_spaces() const {
+  const os::FaultGate::Changing change;  // the thread may be starting
   return thread_ != nullptr ? thread_->remote_spaces() : 0;
 }
 
 ServerCounters FaultServer::counters() const {
+  const os::FaultGate::Changing change;  // the thread may be starting
   ServerCounters counters;
   counters.answered = answered_by_signal_.load(std::memory_order_relaxed);
   counters.unknown = unknown_by_signal_.load(std::memory_order_relaxed);
@@ -267,12 +296,15 @@ void FaultServer::after_fork_in_child() noexcept {
   auto reopened = reopen();
   if (reopened && had_thread) reopened = start_thread_if_needed();
   if (reopened) return;
+  // Nobody would answer: protection that cannot be had is better than protection that blocks.
+  space_.own(Userfaultfd());
   for (const auto& entry : space_.table)
     if (entry.value.source != nullptr)
-      os::last_words("no userfaultfd could be opened in a forked child whose pages are still to be "
-                     "filled lazily; they would read as zeros, so the child stops. Fill them "
-                     "before the fork, or give the child the right to open one",
-                     entry.range.begin);
+      os::last_words(
+          "no userfaultfd could be opened in a forked child whose pages are still to be "
+          "filled lazily; they would read as zeros, so the child stops. Fill them "
+          "before the fork, or give the child the right to open one",
+          entry.range.begin);
 }
 
 }  // namespace weir::faults

@@ -12,27 +12,25 @@
 // Calls other than the fault path come from any thread, none of them from a signal handler.
 #pragma once
 
-#include "runtime/faults/fault_space.hpp"
-#include "runtime/faults/handler_thread.hpp"
-#include "runtime/os/fault_gate.hpp"
-#include "runtime/os/fault_signals.hpp"
-#include "runtime/os/mapping.hpp"
-
-#include <weir/barrier.hpp>
-#include <weir/userfaultfd.hpp>
-
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
+#include <weir/barrier.hpp>
+#include <weir/userfaultfd.hpp>
+
+#include "runtime/faults/fault_space.hpp"
+#include "runtime/faults/handler_thread.hpp"
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/fault_signals.hpp"
 
 namespace weir::faults {
 
 struct ServerCounters {
-  std::size_t answered = 0;   // faults
-  std::size_t deferred = 0;   // of these, put off because the address space was changing
-  std::size_t unknown = 0;    // faults that nobody answered for
-  std::size_t wakeups = 0;    // of the handler thread
+  std::size_t answered = 0;  // faults
+  std::size_t deferred = 0;  // of these, put off because the address space was changing
+  std::size_t unknown = 0;   // faults that nobody answered for
+  std::size_t wakeups = 0;   // of the handler thread
 };
 
 class FaultServer final : public os::SignalFaultHandler, public os::ForkParticipant {
@@ -45,7 +43,8 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
     bool user_mode_only = false;  // only that one
   };
   static Expected<std::unique_ptr<FaultServer>> start(const Options& options);
-  // Everything still attached is released as by release(). [fill-then-close]
+  // Everything still attached is released as by release(), and what adopted processes still miss is
+  // filled. [fill-then-close]
   ~FaultServer() override;
 
   // Store faults of the range go to `handler`. Errors: misaligned, busy, unsupported memory.
@@ -66,10 +65,11 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   // UffdFeature::event_remove) has reached the handlers. Nothing held.
   void settle() const;
 
-  // Is the descriptor still the one that we opened? One system call.
+  // Is the descriptor still the one that we opened? Two system calls.
   bool is_alive() const;
   // Opens a new descriptor in place of a lost one and registers everything anew. Each barrier is
-  // told that its protection is gone, also when this fails.
+  // told that its protection is gone, also when this fails. With pages served lazily there is no
+  // going on: some may have read as zeros by now, so the process stops with a sentence.
   Expected<> recover();
 
   // Serves another process, whose descriptor was received over a socket: `pages` are its ranges and
@@ -80,11 +80,15 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
     PageSource* source;
   };
   Expected<> adopt(Userfaultfd descriptor, std::span<const RemotePages> pages);
+  // Another process's end is told by nobody but its next fill that fails. Whoever holds its socket,
+  // or waited for it, calls this: soon after, the descriptors of all processes that are gone, their
+  // forks included, are closed. Also done at each adopt().
+  void drop_departed();
   std::size_t remote_spaces() const;
 
   Delivery delivery() const { return options_.delivery; }
-  UffdFeatures features() const { return space_.descriptor.features(); }
-  bool is_full() const { return space_.descriptor.is_full(); }
+  UffdFeatures features() const { return space_.descriptor().features(); }
+  bool is_full() const { return space_.descriptor().is_full(); }
   ServerCounters counters() const;
 
   // Internal: the two deliveries and fork.
@@ -94,14 +98,15 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
  private:
   explicit FaultServer(const Options& options) : options_(options) {}
   Expected<> open();
+  Expected<> claim_and_add(Range range, const Answerers& more, bool by_signal);
   Expected<> add(Range range, const Answerers& more);
+  Expected<> fill_missing(Range range);
   Expected<> start_thread_if_needed();
   Expected<> register_everything();
   Expected<> reopen();
 
   Options options_;
   FaultSpace space_;
-  os::Mapping canary_;  // registered with nothing but our descriptor
   std::unique_ptr<HandlerThread> thread_;
   std::atomic<std::size_t> answered_by_signal_{0};
   std::atomic<std::size_t> unknown_by_signal_{0};

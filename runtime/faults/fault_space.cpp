@@ -1,5 +1,7 @@
 #include "runtime/faults/fault_space.hpp"
 
+#include <utility>
+
 #include "runtime/os/last_words.hpp"
 #include "runtime/os/page_size.hpp"
 
@@ -29,40 +31,71 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   return who.writes->on_write_fault(page);
 }
 
+Answer FaultSpace::answer_stray(const Fault& fault, int tries) noexcept {
+  constexpr int kPatience = 1000;
+  if (tries < kPatience) return Answer::retry_later;
+  PageFiller filler(descriptor_, Range{fault.address, os::page_size()}, fault.address, nullptr,
+                    FillCause{fault.address, fault.write});
+  const UffdOutcome poisoned = filler.poison(0, os::page_size());
+  if (poisoned == UffdOutcome::again) return Answer::retry_later;
+  if (poisoned == UffdOutcome::no_such_process) process_is_gone = true;
+  return Answer::resolved;
+}
+
 Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault) noexcept {
   const Answerers& who = entry.value;
-  PageFiller filler(descriptor, entry.range, who.source_origin, who.writes,
+  PageFiller filler(descriptor_, entry.range, who.source_origin, who.writes,
                     FillCause{fault.address, fault.write});
   constexpr int kPatience = 3;  // a memory cgroup at its limit may have room a moment later
   for (int tries = 0; tries < kPatience; ++tries) {
     switch (who.source->fill(who.offset_of(fault.address), filler)) {
-      case UffdOutcome::again: return Answer::retry_later;
-      case UffdOutcome::no_memory: continue;
-      case UffdOutcome::no_such_process: process_is_gone = true; return Answer::resolved;
+      case UffdOutcome::again:
+        return Answer::retry_later;
+      case UffdOutcome::no_memory:
+        continue;
+      case UffdOutcome::no_such_process:
+        process_is_gone = true;
+        return Answer::resolved;
       case UffdOutcome::done:
       case UffdOutcome::not_found:  // unmapped meanwhile: nobody waits any more
-      case UffdOutcome::closed: return Answer::resolved;
-      default: tries = kPatience; break;
+        return Answer::resolved;
+      case UffdOutcome::closed:
+        if (!is_remote) stop_if_lazy();
+        return Answer::resolved;
+      default:
+        tries = kPatience;
+        break;
     }
   }
   // Never wrong bytes: the toucher gets SIGBUS, or everybody stops.
   const UffdOutcome poisoned = filler.poison(who.offset_of(fault.address), os::page_size());
-  if (poisoned != UffdOutcome::done)
-    os::last_words("a missing page could not be filled (no memory, or a damaged source), and this "
-                   "kernel cannot poison it; stopping rather than showing wrong bytes. Give the "
-                   "process more memory; Linux 6.6 or later fails only the thread that touches it",
-                   fault.address);
+  if (poisoned == UffdOutcome::again) return Answer::retry_later;
+  const bool nobody_waits =
+      poisoned == UffdOutcome::not_found || poisoned == UffdOutcome::no_such_process;
+  if (poisoned != UffdOutcome::done && !nobody_waits)
+    os::last_words(
+        "a missing page could not be filled (no memory, or a damaged source), and this "
+        "kernel cannot poison it; stopping rather than showing wrong bytes. Give the "
+        "process more memory; Linux 6.6 or later fails only the thread that touches it",
+        fault.address);
   return Answer::resolved;
 }
 
-void FaultSpace::on_remap(const RemapEvent& event) {
+FaultSpace::Table FaultSpace::moved(const RemapEvent& event) const {
   const Range from{event.from, event.size};
-  const Table::Entry* entry = table.find(event.from);
-  if (entry == nullptr) return;
-  Answerers moved = entry->value;
-  moved.source_origin = event.to - moved.offset_of(event.from);
-  Table next = table.without(from).with(Range{event.to, event.size}, moved);
-  table.swap(next);
+  Table next = table.without(from);
+  for (const Table::Entry& entry : table) {
+    const Range part = entry.range.intersection(from);
+    if (part.empty()) continue;
+    Answerers who = entry.value;
+    who.source_origin = event.to + (part.begin - event.from) - who.offset_of(part.begin);
+    next = next.with(Range{event.to + (part.begin - event.from), part.size}, who);
+  }
+  return next;
+}
+
+FaultSpace::Table FaultSpace::unmapped(const UnmapEvent& event) const {
+  return table.without(event.range);
 }
 
 void FaultSpace::on_remove(const RemoveEvent& event) {
@@ -75,9 +108,36 @@ void FaultSpace::on_remove(const RemoveEvent& event) {
   }
 }
 
-void FaultSpace::on_unmap(const UnmapEvent& event) {
-  Table next = table.without(event.range);
-  table.swap(next);
+void FaultSpace::own(Userfaultfd&& opened) {
+  descriptor_ = std::move(opened);
+  identity_ = os::FileIdentity::of(descriptor_.fd());
+}
+
+bool FaultSpace::is_intact() const {
+  // Any page will do: WAKE looks at nothing but its own queue. It tells a userfaultfd from another
+  // anonymous file where these have no identities of their own. No operation on memory would tell
+  // two userfaultfds of one process apart.
+  const Range anything{Address(this).align_down(os::page_size()), os::page_size()};
+  return identity_ == os::FileIdentity::of(descriptor_.fd()) &&
+         descriptor_.wake(anything).outcome != UffdOutcome::closed;
+}
+
+bool FaultSpace::is_process_gone() const {
+  // Where nobody maps anything, and still a legal address.
+  const Range nowhere{Address(std::uintptr_t{64} << 10), os::page_size()};
+  return descriptor_.remove_write_protection(nowhere, WakeMode::dont_wake).outcome ==
+         UffdOutcome::no_such_process;
+}
+
+void FaultSpace::stop_if_lazy() const {
+  for (const Table::Entry& entry : table) {
+    if (entry.value.source != nullptr)
+      os::last_words(
+          "the userfaultfd was closed behind Weir's back while pages were still to be "
+          "filled lazily; they would read as zeros, so the process stops. Keep "
+          "descriptors that you did not open",
+          entry.range.begin);
+  }
 }
 
 }  // namespace weir::faults

@@ -5,13 +5,13 @@
 // FaultGate::Changing, or by the only thread that reads a remote space.
 #pragma once
 
-#include "runtime/faults/page_source.hpp"
-#include "runtime/faults/write_fault_handler.hpp"
-#include "runtime/os/range_map.hpp"
-
+#include <cstddef>
 #include <weir/userfaultfd.hpp>
 
-#include <cstddef>
+#include "runtime/faults/page_source.hpp"
+#include "runtime/faults/write_fault_handler.hpp"
+#include "runtime/os/file_identity.hpp"
+#include "runtime/os/range_map.hpp"
 
 namespace weir::faults {
 
@@ -44,17 +44,36 @@ class FaultSpace {
   // The same where nobody told which kind of fault it is (SIGBUS).
   Answer answer_untold(Address address, bool may_be_write) noexcept;
 
-  // The program changed its address space itself (non-cooperative events).
-  void on_remap(const RemapEvent& event);
-  void on_remove(const RemoveEvent& event);
-  void on_unmap(const UnmapEvent& event);
+  // For a fault of another process in no range that it told us of: patience, since it may have
+  // moved its memory there, and the event comes after the fault; then SIGBUS, not wrong bytes.
+  Answer answer_stray(const Fault& fault, int tries) noexcept;
 
-  Userfaultfd descriptor;
+  // The program changed its address space itself (non-cooperative events): what the table becomes.
+  Table moved(const RemapEvent& event) const;
+  Table unmapped(const UnmapEvent& event) const;
+  void on_remove(const RemoveEvent& event);
+
+  void own(Userfaultfd&& opened);
+  // Is the descriptor still the file that own() was given? Two system calls.
+  bool is_intact() const;
+  // Has the process ended whose memory this is? Nothing tells, so it is asked for. One system call.
+  bool is_process_gone() const;
+  // The descriptor was lost: its missing pages read as zeros from then on, so the process stops if
+  // there are any.
+  void stop_if_lazy() const;
+
+  const Userfaultfd& descriptor() const { return descriptor_; }
+  Userfaultfd& descriptor() { return descriptor_; }
+
   Table table;
+  bool is_remote = false;
   bool process_is_gone = false;
 
  private:
   Answer fill(const Table::Entry& entry, const Fault& fault) noexcept;
+
+  Userfaultfd descriptor_;
+  os::FileIdentity identity_;
 };
 
 }  // namespace weir::faults

@@ -1,32 +1,38 @@
 #include "runtime/faults/handler_thread.hpp"
 
-#include "runtime/os/fault_gate.hpp"
-#include "runtime/os/last_words.hpp"
-#include "runtime/os/page_size.hpp"
-
-#include <algorithm>
-#include <cerrno>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <utility>
+
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/fd_passing.hpp"
+#include "runtime/os/page_size.hpp"
 
 namespace weir::faults {
 namespace {
 
 constexpr int kRetryMilliseconds = 1;
 constexpr std::size_t kMaxDeferred = 4096;
+// A process that is stopped in the middle of an munmap(2) cannot be filled: so often it is tried.
+constexpr int kFinishPatience = 1000;
 
 Fault fault_of(const PagefaultEvent& event) {
   return {event.address.align_down(os::page_size()), event.write, event.write_protected};
 }
 
-bool is_structural(const UffdEvent& event) { return !std::holds_alternative<PagefaultEvent>(event); }
+bool is_structural(const UffdEvent& event) {
+  return !std::holds_alternative<PagefaultEvent>(event);
+}
 
 }  // namespace
 
 HandlerThread::HandlerThread(FaultSpace& local) : local_(local) {
   events_.reserve(kBatch);
+  polled_.reserve(kBatch);
   deferred_.reserve(kMaxDeferred);
 }
 
@@ -69,10 +75,19 @@ Expected<> HandlerThread::adopt(std::unique_ptr<FaultSpace> remote) {
   {
     const std::lock_guard guard(commands_lock_);
     arriving_.push_back(std::move(remote));
-    remote_count_.fetch_add(1, std::memory_order_relaxed);
+    look_for_departed_ = true;
+    count_remotes();
   }
   poke();
   return {};
+}
+
+void HandlerThread::drop_departed() {
+  {
+    const std::lock_guard guard(commands_lock_);
+    look_for_departed_ = true;
+  }
+  poke();
 }
 
 void HandlerThread::local_replaced() {
@@ -84,9 +99,10 @@ void HandlerThread::local_replaced() {
 }
 
 void HandlerThread::forget_after_fork() {
+  // The descriptors of remote spaces are closed by themselves (MemoryFd); and the thread may have
+  // been changing their list just when the process forked.
   running_ = false;
   ::close(std::exchange(poke_fd_, -1));
-  for (auto& remote : remotes_) remote->descriptor = Userfaultfd();
 }
 
 void HandlerThread::settle() const {
@@ -94,21 +110,42 @@ void HandlerThread::settle() const {
   while (batches_done_.load() < begun) ::sched_yield();
 }
 
-void HandlerThread::take_commands() {
+// With commands_lock_ held.
+void HandlerThread::count_remotes() {
+  remote_count_.store(remotes_size_ + arriving_.size(), std::memory_order_relaxed);
+}
+
+HandlerThread::Commands HandlerThread::take_commands() {
   std::uint64_t count;
   [[maybe_unused]] const ssize_t n = ::read(poke_fd_, &count, sizeof(count));
-  const std::lock_guard guard(commands_lock_);
-  if (std::exchange(local_replaced_, false)) local_lost_ = false;
-  for (auto& space : arriving_) remotes_.push_back(std::move(space));
-  arriving_.clear();
+  Commands commands;
+  bool look_for_departed = false;
+  {
+    const std::lock_guard guard(commands_lock_);
+    commands.stop = stop_;
+    commands.local_replaced = std::exchange(local_replaced_, false);
+    look_for_departed = std::exchange(look_for_departed_, false);
+    for (auto& space : arriving_) remotes_.push_back(std::move(space));
+    arriving_.clear();
+    remotes_size_ = remotes_.size();
+  }
+  if (commands.local_replaced) local_lost_ = false;
+  if (look_for_departed)
+    for (auto& remote : remotes_)
+      if (remote->is_process_gone()) lose(*remote);
+  return commands;
 }
 
 void HandlerThread::wait() {
-  polled_.clear();
-  polled_.push_back({poke_fd_, POLLIN, 0});
-  // A negative descriptor is ignored by poll(2).
-  polled_.push_back({local_lost_ ? -1 : local_.descriptor.fd(), POLLIN, 0});
-  for (auto& remote : remotes_) polled_.push_back({remote->descriptor.fd(), POLLIN, 0});
+  polled_.resize(2 + remotes_.size());
+  polled_[0] = {poke_fd_, POLLIN, 0};
+  for (std::size_t i = 0; i < remotes_.size(); ++i)
+    polled_[i + 2] = {remotes_[i]->descriptor().fd(), POLLIN, 0};
+  {
+    const os::FaultGate::Answering gate;  // recover() may be replacing it
+    // A negative descriptor is ignored by poll(2).
+    polled_[1] = {local_lost_ ? -1 : local_.descriptor().fd(), POLLIN, 0};
+  }
   const int timeout = deferred_.empty() ? -1 : kRetryMilliseconds;
   while (::poll(polled_.data(), polled_.size(), timeout) < 0 && errno == EINTR) {
   }
@@ -119,9 +156,10 @@ void HandlerThread::run() {
   for (;;) {
     wait();
     if (polled_[0].revents != 0) {
-      take_commands();
-      const std::lock_guard guard(commands_lock_);
-      if (stop_) return;
+      const Commands commands = take_commands();
+      if (commands.stop) return finish_remotes();
+      // What poll said of the old descriptor says nothing of the new one.
+      if (commands.local_replaced) continue;
     }
     if (polled_[1].revents != 0) serve(local_, polled_[1].revents);
     for (std::size_t i = polled_.size(); i-- > 2;) {
@@ -129,8 +167,45 @@ void HandlerThread::run() {
       if (polled_[i].revents != 0) serve(remote, polled_[i].revents);
     }
     retry_deferred();
-    std::erase_if(remotes_, [](const auto& remote) { return !remote->descriptor.is_open(); });
-    remote_count_.store(remotes_.size(), std::memory_order_relaxed);
+    forget_lost_remotes();
+  }
+}
+
+void HandlerThread::forget_lost_remotes() {
+  const auto is_lost = [](const FaultSpace& space) {
+    return space.is_remote && !space.descriptor().is_open();
+  };
+  std::erase_if(deferred_, [&](const Deferred& again) { return is_lost(*again.space); });
+  std::erase_if(remotes_, [&](const auto& remote) { return is_lost(*remote); });
+  if (remotes_.size() == remotes_size_) return;
+  const std::lock_guard guard(commands_lock_);
+  remotes_size_ = remotes_.size();
+  count_remotes();
+}
+
+// The end: what is missing in other processes is filled before their descriptors are closed
+// [fill-then-close]. Those that fork or change their memory meanwhile are followed as ever.
+void HandlerThread::finish_remotes() {
+  for (std::size_t i = 0; i < remotes_.size(); ++i) {
+    FaultSpace& space = *remotes_[i];
+    int patience = kFinishPatience;
+    for (bool again = true; again && space.descriptor().is_open() && patience-- > 0;) {
+      again = false;
+      for (const auto& entry : space.table) {
+        for (Address page = entry.range.begin; page < entry.range.end() && !again;
+             page = page + os::page_size()) {
+          const os::FaultGate::Answering gate;
+          again = space.answer({page, false, false}) == Answer::retry_later;
+        }
+        if (again || space.process_is_gone) break;
+      }
+      if (space.process_is_gone || space.is_process_gone())
+        lose(space);
+      else if (again) {
+        serve(space, POLLIN);  // reads the event that the kernel waits for
+        ::poll(nullptr, 0, kRetryMilliseconds);
+      }
+    }
   }
 }
 
@@ -141,28 +216,25 @@ void HandlerThread::serve(FaultSpace& space, short revents) {
   for (;;) {
     events_.clear();
     batches_begun_.fetch_add(1);
-    const auto count = space.descriptor.read_events(buffer_, events_);
+    Expected<std::size_t> count = std::size_t{0};
+    {
+      const os::FaultGate::Answering gate;  // recover() may be replacing the descriptor
+      // Closed behind our back, its number may be another file by now: not ours to read from.
+      if (!space.is_intact())
+        count = fail(ErrorCode::closed, "reading userfaultfd events");
+      else
+        count = space.descriptor().read_events(buffer_, events_);
+    }
     if (count) handle(space, events_);
     batches_done_.fetch_add(1);
     if (!count) return lose(space);
-    if (*count < kBatch || !space.descriptor.is_open()) return;
+    if (*count < kBatch || !space.descriptor().is_open()) return;
   }
 }
 
 void HandlerThread::handle(FaultSpace& space, std::span<const UffdEvent> events) {
-  for (const UffdEvent& event : events) {
-    if (!is_structural(event)) continue;
-    if (const auto* remove = std::get_if<RemoveEvent>(&event)) {
-      const os::FaultGate::Answering gate;
-      space.on_remove(*remove);
-      continue;
-    }
-    os::FaultGate::Changing change;
-    change.commit();
-    if (const auto* fork = std::get_if<ForkEvent>(&event)) add_fork_child(space, fork->child_fd);
-    if (const auto* remap = std::get_if<RemapEvent>(&event)) space.on_remap(*remap);
-    if (const auto* unmap = std::get_if<UnmapEvent>(&event)) space.on_unmap(*unmap);
-  }
+  for (const UffdEvent& event : events)
+    if (is_structural(event)) follow(space, event);
   for (std::size_t i = 0; i < events.size(); ++i) {
     const auto* event = std::get_if<PagefaultEvent>(&events[i]);
     if (event == nullptr) continue;
@@ -173,24 +245,51 @@ void HandlerThread::handle(FaultSpace& space, std::span<const UffdEvent> events)
     };
     // Two threads, or a signal during the wait: one answer wakes them all.
     if (std::none_of(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(i), same))
-      answer(space, fault);
+      answer(space, fault, 0);
   }
 }
 
-void HandlerThread::answer(FaultSpace& space, const Fault& fault) {
+void HandlerThread::follow(FaultSpace& space, const UffdEvent& event) {
+  if (const auto* remove = std::get_if<RemoveEvent>(&event)) {
+    const os::FaultGate::Answering gate;
+    space.on_remove(*remove);
+  } else if (const auto* fork = std::get_if<ForkEvent>(&event)) {
+    add_fork_child(space, fork->child_fd);
+  } else if (const auto* remap = std::get_if<RemapEvent>(&event)) {
+    change_table(space, [&] { return space.moved(*remap); });
+  } else if (const auto* unmap = std::get_if<UnmapEvent>(&event)) {
+    change_table(space, [&] { return space.unmapped(*unmap); });
+  }
+}
+
+void HandlerThread::change_table(FaultSpace& space,
+                                 os::FunctionRef<FaultSpace::Table()> make_next) {
+  if (space.is_remote) {  // only this thread looks at it
+    FaultSpace::Table next = make_next();
+    space.table.swap(next);
+    return;
+  }
+  os::FaultGate::Changing change;
+  FaultSpace::Table next = make_next();
+  change.commit();
+  space.table.swap(next);
+  change.end_commit();
+}
+
+void HandlerThread::answer(FaultSpace& space, const Fault& fault, int tries) {
+  const bool has_room = deferred_.size() < kMaxDeferred;
   Answer answer;
   {
     const os::FaultGate::Answering gate;
     answer = space.answer(fault);
-    if (answer == Answer::unknown || (answer == Answer::retry_later &&
-                                      deferred_.size() == kMaxDeferred)) {
-      // Released meanwhile, or no room to remember it: the thread runs into its fault again.
-      (void)space.descriptor.wake(Range{fault.address, os::page_size()});
-    }
+    if (answer == Answer::unknown && space.is_remote) answer = space.answer_stray(fault, tries);
+    // Released meanwhile, or no room to remember it: the thread runs into its fault again.
+    if (answer == Answer::unknown || (answer == Answer::retry_later && !has_room))
+      (void)space.descriptor().wake(Range{fault.address, os::page_size()});
   }
-  if (answer == Answer::retry_later && deferred_.size() < kMaxDeferred) {
-    deferred_.push_back({&space, fault});
-    deferred_count_.fetch_add(1, std::memory_order_relaxed);
+  if (answer == Answer::retry_later && has_room) {
+    deferred_.push_back({&space, fault, tries + 1});
+    if (tries == 0) deferred_count_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   (answer == Answer::unknown ? unknown_ : answered_).fetch_add(1, std::memory_order_relaxed);
@@ -198,38 +297,38 @@ void HandlerThread::answer(FaultSpace& space, const Fault& fault) {
 }
 
 void HandlerThread::retry_deferred() {
-  std::size_t left = deferred_.size();
+  const std::size_t left = deferred_.size();
   for (std::size_t i = 0; i < left; ++i) {
     const Deferred again = deferred_[i];
-    if (again.space->descriptor.is_open()) answer(*again.space, again.fault);
+    if (again.space->descriptor().is_open()) answer(*again.space, again.fault, again.tries);
   }
   deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(left));
 }
 
 void HandlerThread::lose(FaultSpace& space) {
-  if (&space != &local_) {
-    space.descriptor = Userfaultfd();  // its process closed it, or is gone
+  if (space.is_remote) {
+    space.own(Userfaultfd());  // its process is gone, or somebody closed it
     return;
   }
-  local_lost_ = true;
   const os::FaultGate::Answering gate;
-  for (const auto& entry : local_.table) {
-    if (entry.value.source != nullptr)
-      os::last_words("the userfaultfd was closed behind Weir's back while pages were still to be "
-                     "filled lazily; they would read as zeros, so the process stops. Keep "
-                     "descriptors that you did not open",
-                     entry.range.begin);
-  }
+  if (space.is_intact()) return;  // replaced by now
+  local_lost_ = true;
+  space.stop_if_lazy();
 }
 
 void HandlerThread::add_fork_child(const FaultSpace& parent, int child_fd) {
   auto child = std::make_unique<FaultSpace>();
-  child->descriptor = Userfaultfd::from_raw_fd(child_fd, parent.descriptor.features());
+  child->is_remote = true;
+  child->own(Userfaultfd::from_raw_fd(child_fd, parent.descriptor().features()));
+  (void)os::set_non_blocking(child_fd);
   for (const auto& entry : parent.table) {
     Answerers who = entry.value;
     who.writes = nullptr;
     if (who.source != nullptr) who.source = who.source->for_child();
-    if (who.source == nullptr) continue;
+    if (who.source == nullptr) {  // left to the kernel, which knows of zeros only
+      (void)child->descriptor().unregister(entry.range);
+      continue;
+    }
     FaultSpace::Table next = child->table.with(entry.range, who);
     child->table.swap(next);
   }

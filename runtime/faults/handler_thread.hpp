@@ -5,15 +5,16 @@
 // only when another process joins or forks.
 #pragma once
 
-#include "runtime/faults/fault_space.hpp"
+#include <poll.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <poll.h>
-#include <pthread.h>
 #include <span>
 #include <vector>
+
+#include "runtime/faults/fault_space.hpp"
 
 namespace weir::faults {
 
@@ -21,9 +22,12 @@ class HandlerThread {
  public:
   // `local` outlives the thread.
   static Expected<std::unique_ptr<HandlerThread>> start(FaultSpace& local);
-  ~HandlerThread();  // stops it; nobody may wait for a fault of `local` any more
+  // Stops it; nobody may wait for a fault of `local` any more. What other processes miss is filled.
+  ~HandlerThread();
 
   Expected<> adopt(std::unique_ptr<FaultSpace> remote);
+  // Looks which processes are gone, soon, and closes their descriptors.
+  void drop_departed();
   // The local descriptor was replaced: poll the new one.
   void local_replaced();
   // Returns when all events that were read before the call have been acted upon. Nothing held.
@@ -43,16 +47,26 @@ class HandlerThread {
   struct Deferred {
     FaultSpace* space;
     Fault fault;
+    int tries;
+  };
+  struct Commands {
+    bool stop = false;
+    bool local_replaced = false;
   };
 
   explicit HandlerThread(FaultSpace& local);
   void run();
   void poke();
-  void take_commands();
+  Commands take_commands();
   void wait();
+  void count_remotes();
+  void forget_lost_remotes();
+  void finish_remotes();
   void serve(FaultSpace& space, short revents);
   void handle(FaultSpace& space, std::span<const UffdEvent> events);
-  void answer(FaultSpace& space, const Fault& fault);
+  void follow(FaultSpace& space, const UffdEvent& event);
+  void change_table(FaultSpace& space, os::FunctionRef<FaultSpace::Table()> make_next);
+  void answer(FaultSpace& space, const Fault& fault, int tries);
   void retry_deferred();
   void lose(FaultSpace& space);
   void add_fork_child(const FaultSpace& parent, int child_fd);
@@ -66,6 +80,8 @@ class HandlerThread {
   std::mutex commands_lock_;
   bool stop_ = false;
   bool local_replaced_ = false;
+  bool look_for_departed_ = false;
+  std::size_t remotes_size_ = 0;  // of remotes_; changed by the thread only
   std::vector<std::unique_ptr<FaultSpace>> arriving_;
 
   // Only the thread itself:

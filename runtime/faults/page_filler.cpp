@@ -11,22 +11,32 @@ alignas(kMaxPageSize) constexpr std::byte kZeros[kMaxPageSize] = {};
 
 }  // namespace
 
-// Runs one operation over `run` to its end: partial results go on, pages that exist are skipped.
+// Runs one operation over `run` to its end: partial results go on, pages that exist are skipped,
+// and so are pages that are not there to be filled.
 UffdOutcome PageFiller::put_all(Range run, os::FunctionRef<UffdResult(Range)> put_some) {
-  UffdOutcome outcome = UffdOutcome::done;
+  std::size_t step = run.size;
   for (Address at = run.begin; at < run.end();) {
-    const UffdResult result = put_some(Range::between(at, run.end()));
+    const Range rest = Range::between(at, run.end());
+    const UffdResult result = put_some(Range{at, rest.size < step ? rest.size : step});
     at = at + result.bytes;
-    if (result.outcome == UffdOutcome::partial) continue;
-    if (result.outcome == UffdOutcome::exists) {
-      at = at + os::page_size();
-      continue;
+    switch (result.outcome) {
+      case UffdOutcome::done:
+      case UffdOutcome::partial:
+        continue;
+      case UffdOutcome::exists:
+        at = at + os::page_size();
+        continue;
+      case UffdOutcome::not_found:
+        // The kernel takes one mapping a call, and says this when the run lies in two (mprotect, or
+        // munmap of a part): page by page it tells which are gone.
+        if (step == os::page_size()) at = at + os::page_size();  // nobody can wait for this one
+        step = os::page_size();
+        continue;
+      default:
+        return result.outcome;
     }
-    if (result.outcome == UffdOutcome::done) break;
-    outcome = result.outcome;
-    break;
   }
-  return outcome;
+  return UffdOutcome::done;
 }
 
 template <class Put>
@@ -55,21 +65,35 @@ UffdOutcome PageFiller::zero(std::size_t offset, std::size_t bytes) {
   return put(offset, bytes, [&](Range run, CopyMode mode) {
     return put_all(run, [&](Range rest) {
       const std::size_t size = rest.size < sizeof(kZeros) ? rest.size : sizeof(kZeros);
-      UffdResult result =
-          descriptor_.copy(rest.begin, kZeros, size, mode, WakeMode::dont_wake);
-      if (result.ok() && size < rest.size) result.outcome = UffdOutcome::partial;
-      return result;
+      return descriptor_.copy(rest.begin, kZeros, size, mode, WakeMode::dont_wake);
     });
   });
 }
 
+UffdOutcome PageFiller::poison_page(Address page) {
+  const Range range{page, os::page_size()};
+  UffdOutcome outcome = descriptor_.poison(range, WakeMode::dont_wake).outcome;
+  if (outcome != UffdOutcome::exists) return outcome;
+  // Either it is there, or it is an armed hole, which refuses poison. Its protection goes the way
+  // of a store: recorded first, since it may be there after all [no-lost-write].
+  const Answer answer = writes_ != nullptr ? writes_->on_write_fault(page) : Answer::unknown;
+  if (answer == Answer::retry_later) return UffdOutcome::again;
+  if (answer == Answer::unknown) {  // under WP_ASYNC, unprotected is recorded
+    outcome = descriptor_.remove_write_protection(range, WakeMode::dont_wake).outcome;
+    if (outcome == UffdOutcome::again) return outcome;
+  }
+  outcome = descriptor_.poison(range, WakeMode::dont_wake).outcome;
+  return outcome == UffdOutcome::exists ? UffdOutcome::done : outcome;
+}
+
 UffdOutcome PageFiller::poison(std::size_t offset, std::size_t bytes) {
   const Range pages = range_.intersection(Range{origin_ + offset, bytes});
-  // Not through the barrier: nothing can be written there, and an armed hole refuses poison.
-  (void)descriptor_.remove_write_protection(pages, WakeMode::dont_wake);
-  const UffdOutcome outcome = put_all(
-      pages, [&](Range rest) { return descriptor_.poison(rest, WakeMode::dont_wake); });
-  if (outcome != UffdOutcome::again) (void)descriptor_.wake(pages);
+  UffdOutcome outcome = UffdOutcome::done;
+  for (Address page = pages.begin; page < pages.end(); page = page + os::page_size()) {
+    outcome = poison_page(page);
+    if (outcome != UffdOutcome::done) break;
+  }
+  if (outcome != UffdOutcome::again && !pages.empty()) (void)descriptor_.wake(pages);
   return outcome;
 }
 

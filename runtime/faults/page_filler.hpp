@@ -1,15 +1,14 @@
-// The hands of a page source: puts whole pages where they are missing, write-protected or not as the
-// barrier wants it, whatever the kernel answers on the way.
+// The hands of a page source: puts whole pages where they are missing, write-protected or not as
+// the barrier wants it, whatever the kernel answers on the way.
 //
 // Pages that are there already are left as they are. Whoever waits for a page of the range is woken
 // at the end, on every path [live-server].
 #pragma once
 
-#include "runtime/faults/write_fault_handler.hpp"
-
+#include <cstddef>
 #include <weir/userfaultfd.hpp>
 
-#include <cstddef>
+#include "runtime/faults/write_fault_handler.hpp"
 
 namespace weir::faults {
 
@@ -21,10 +20,12 @@ class PageFiller {
       : descriptor_(descriptor), range_(range), origin_(origin), writes_(writes), cause_(cause) {}
 
   // `from` lies outside all watched memory. What sticks out of the served range is left out.
-  // Outcomes: done (all pages are there now), again, no_memory, no_such_process, or what else failed.
+  // Outcomes: done (all pages that are still mapped are there now), again, no_memory,
+  // no_such_process, or what else failed.
   UffdOutcome copy(std::size_t offset, const std::byte* from, std::size_t bytes);
   UffdOutcome zero(std::size_t offset, std::size_t bytes);
-  // The content is lost: whoever touches the page gets SIGBUS (Linux 6.6; else `invalid`).
+  // The content is lost: whoever touches the pages gets SIGBUS (Linux 6.6; else `invalid`). Those
+  // that are there already stay, but armed ones of them count as written.
   UffdOutcome poison(std::size_t offset, std::size_t bytes);
 
   bool for_write() const { return cause_.write; }
@@ -33,6 +34,7 @@ class PageFiller {
   template <class Put>
   UffdOutcome put(std::size_t offset, std::size_t bytes, Put put_run);
   UffdOutcome put_all(Range run, os::FunctionRef<UffdResult(Range)> put_some);
+  UffdOutcome poison_page(Address page);
 
   const Userfaultfd& descriptor_;
   Range range_;

@@ -6,10 +6,10 @@
 // while it touches watched memory, and touch no served memory themselves [quiet-server].
 #pragma once
 
+#include <cstddef>
+
 #include "runtime/faults/page_filler.hpp"
 #include "runtime/faults/write_fault_handler.hpp"
-
-#include <cstddef>
 
 namespace weir::faults {
 
@@ -19,13 +19,15 @@ class PageSource {
 
   // Brings at least the page at `offset` in, through `filler`, and returns its outcome.
   virtual UffdOutcome fill(std::size_t offset, PageFiller& filler) noexcept = 0;
-  // True once the page has been brought in. Only asked with SIGBUS delivery, where nobody says
-  // whether a fault is a missing page or a protected one.
+  // True once the page has been brought in. Asked with SIGBUS delivery, where nobody says whether a
+  // fault is a missing page or a protected one, and at the range's release. A source that never
+  // says true costs a fill in vain there, no more; one that says so too early shows zeros.
   virtual bool is_filled(std::size_t offset) const noexcept = 0;
   // The program gave the memory back (MADV_DONTNEED, MADV_REMOVE): from now on it reads as zeros.
   virtual void removed(std::size_t offset, std::size_t bytes) noexcept = 0;
   // The source for the same range in a child of the process it serves. nullptr: the child's pages
-  // are not served (they read as zeros).
+  // are not served (they read as zeros). `this` only where removed() changes nothing: what one of
+  // the two gives back, the other still has.
   virtual PageSource* for_child() noexcept { return this; }
 };
 

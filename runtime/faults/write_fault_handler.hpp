@@ -2,10 +2,10 @@
 // signals blocked, from the handler thread or from a faulting thread [quiet-server].
 #pragma once
 
-#include "runtime/os/function_ref.hpp"
-
 #include <weir/address.hpp>
 #include <weir/userfaultfd.hpp>
+
+#include "runtime/os/function_ref.hpp"
 
 namespace weir::faults {
 
