@@ -14,7 +14,7 @@ Answer FaultSpace::answer(const Fault& fault) noexcept {
   if (fault.write_protected)
     return entry->value.writes != nullptr ? entry->value.writes->on_write_fault(page)
                                           : Answer::unknown;
-  return entry->value.source != nullptr ? fill(*entry, {page, fault.write, false})
+  return entry->value.source != nullptr ? fill(*entry, {page, fault.write, false}, Delivery::thread)
                                         : Answer::unknown;
 }
 
@@ -24,7 +24,7 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   if (entry == nullptr) return Answer::unknown;
   const Answerers& who = entry->value;
   const bool missing = who.source != nullptr && !who.source->is_filled(who.offset_of(page));
-  if (missing) return fill(*entry, {page, may_be_write, false});
+  if (missing) return fill(*entry, {page, may_be_write, false}, Delivery::sigbus);
   // Another thread brought the page in meanwhile, and this one only wants to read it.
   if (who.writes == nullptr || !may_be_write)
     return who.source != nullptr ? Answer::resolved : Answer::unknown;
@@ -42,10 +42,13 @@ Answer FaultSpace::answer_stray(const Fault& fault, int tries) noexcept {
   return Answer::resolved;
 }
 
-Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault) noexcept {
+Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept {
   const Answerers& who = entry.value;
   PageFiller filler(descriptor_, entry.range, who.source_origin, who.writes,
                     FillCause{fault.address, fault.write});
+  // In the faulting thread the page that cannot be had is nobody's, and so its SIGBUS the host's:
+  // also where the kernel reports poison as it reports missing pages (no CONFIG_MEMORY_FAILURE).
+  const Answer lost = by == Delivery::sigbus ? Answer::unknown : Answer::resolved;
   constexpr int kPatience = 3;  // a memory cgroup at its limit may have room a moment later
   for (int tries = 0; tries < kPatience; ++tries) {
     switch (who.source->fill(who.offset_of(fault.address), filler)) {
@@ -57,6 +60,7 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault) noexcept 
         process_is_gone = true;
         return Answer::resolved;
       case UffdOutcome::done:
+        return filler.has_poisoned() ? lost : Answer::resolved;
       case UffdOutcome::not_found:  // unmapped meanwhile: nobody waits any more
         return Answer::resolved;
       case UffdOutcome::closed:
@@ -68,17 +72,25 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault) noexcept 
     }
   }
   // Never wrong bytes: the toucher gets SIGBUS, or everybody stops.
-  const UffdOutcome poisoned = filler.poison(who.offset_of(fault.address), os::page_size());
-  if (poisoned == UffdOutcome::again) return Answer::retry_later;
-  const bool nobody_waits =
-      poisoned == UffdOutcome::not_found || poisoned == UffdOutcome::no_such_process;
-  if (poisoned != UffdOutcome::done && !nobody_waits)
+  switch (filler.poison(who.offset_of(fault.address), os::page_size())) {
+    case UffdOutcome::again:
+      return Answer::retry_later;
+    case UffdOutcome::no_such_process:
+      process_is_gone = true;
+      return Answer::resolved;
+    case UffdOutcome::done:
+    case UffdOutcome::not_found:
+      return lost;
+    default:
+      break;
+  }
+  if (by == Delivery::thread)
     os::last_words(
         "a missing page could not be filled (no memory, or a damaged source), and this "
         "kernel cannot poison it; stopping rather than showing wrong bytes. Give the "
         "process more memory; Linux 6.6 or later fails only the thread that touches it",
         fault.address);
-  return Answer::resolved;
+  return lost;
 }
 
 FaultSpace::Table FaultSpace::moved(const RemapEvent& event) const {

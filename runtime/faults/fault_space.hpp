@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <weir/barrier.hpp>
 #include <weir/userfaultfd.hpp>
 
 #include "runtime/faults/page_source.hpp"
@@ -70,7 +71,7 @@ class FaultSpace {
   bool process_is_gone = false;
 
  private:
-  Answer fill(const Table::Entry& entry, const Fault& fault) noexcept;
+  Answer fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept;
 
   Userfaultfd descriptor_;
   os::FileIdentity identity_;

@@ -88,6 +88,7 @@ UffdOutcome PageFiller::poison_page(Address page) {
 
 UffdOutcome PageFiller::poison(std::size_t offset, std::size_t bytes) {
   const Range pages = range_.intersection(Range{origin_ + offset, bytes});
+  has_poisoned_ = true;
   UffdOutcome outcome = UffdOutcome::done;
   for (Address page = pages.begin; page < pages.end(); page = page + os::page_size()) {
     outcome = poison_page(page);

@@ -28,6 +28,7 @@ class PageFiller {
   // that are there already stay, but armed ones of them count as written.
   UffdOutcome poison(std::size_t offset, std::size_t bytes);
 
+  bool has_poisoned() const { return has_poisoned_; }
   bool for_write() const { return cause_.write; }
 
  private:
@@ -41,6 +42,7 @@ class PageFiller {
   Address origin_;
   WriteFaultHandler* writes_;
   FillCause cause_;
+  bool has_poisoned_ = false;
 };
 
 }  // namespace weir::faults
