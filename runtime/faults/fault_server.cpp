@@ -197,9 +197,16 @@ bool FaultServer::is_alive() const {
 }
 
 Expected<> FaultServer::recover() {
+  HandlerThread* thread = nullptr;
+  {
+    const os::FaultGate::Changing change;
+    if (is_alive()) return {};
+    space_.stop_if_lazy();
+    thread = thread_.get();
+  }
+  if (thread != nullptr) thread->let_go_of_lost_local();
   os::FaultGate::Changing change;
-  if (is_alive()) return {};
-  space_.stop_if_lazy();
+  if (is_alive()) return {};  // another thread was quicker
   change.commit();
   auto reopened = reopen();
   change.end_commit();

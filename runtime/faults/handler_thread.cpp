@@ -90,6 +90,20 @@ void HandlerThread::drop_departed() {
   poke();
 }
 
+void HandlerThread::let_go_of_lost_local() {
+  std::uint32_t ticket;
+  {
+    const std::lock_guard guard(commands_lock_);
+    ticket = ++let_go_asked_;
+  }
+  poke();
+  for (;;) {
+    const std::uint32_t done = let_go_done_.load();
+    if (static_cast<std::int32_t>(done - ticket) >= 0) return;
+    let_go_done_.wait(done);
+  }
+}
+
 void HandlerThread::local_replaced() {
   {
     const std::lock_guard guard(commands_lock_);
@@ -120,16 +134,26 @@ HandlerThread::Commands HandlerThread::take_commands() {
   [[maybe_unused]] const ssize_t n = ::read(poke_fd_, &count, sizeof(count));
   Commands commands;
   bool look_for_departed = false;
+  std::uint32_t let_go = 0;
   {
     const std::lock_guard guard(commands_lock_);
     commands.stop = stop_;
     commands.local_replaced = std::exchange(local_replaced_, false);
     look_for_departed = std::exchange(look_for_departed_, false);
+    let_go = let_go_asked_;
     for (auto& space : arriving_) remotes_.push_back(std::move(space));
     arriving_.clear();
     remotes_size_ = remotes_.size();
   }
   if (commands.local_replaced) local_lost_ = false;
+  if (let_go != let_go_done_.load()) {
+    {
+      const os::FaultGate::Answering gate;
+      if (!local_.is_intact()) local_lost_ = true;
+    }
+    let_go_done_.store(let_go);
+    let_go_done_.notify_all();
+  }
   if (look_for_departed)
     for (auto& remote : remotes_)
       if (remote->is_process_gone()) lose(*remote);

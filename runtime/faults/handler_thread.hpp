@@ -28,6 +28,9 @@ class HandlerThread {
   Expected<> adopt(std::unique_ptr<FaultSpace> remote);
   // Looks which processes are gone, soon, and closes their descriptors.
   void drop_departed();
+  // The local descriptor was lost: returns when the thread sleeps on it no more. A sleeping poll(2)
+  // keeps the file open, and its ranges registered, whoever closed the number. Nothing held.
+  void let_go_of_lost_local();
   // The local descriptor was replaced: poll the new one.
   void local_replaced();
   // Returns when all events that were read before the call have been acted upon. Nothing held.
@@ -81,6 +84,7 @@ class HandlerThread {
   bool stop_ = false;
   bool local_replaced_ = false;
   bool look_for_departed_ = false;
+  std::uint32_t let_go_asked_ = 0;
   std::size_t remotes_size_ = 0;  // of remotes_; changed by the thread only
   std::vector<std::unique_ptr<FaultSpace>> arriving_;
 
@@ -93,6 +97,7 @@ class HandlerThread {
 
   std::atomic<std::size_t> batches_begun_{0};
   std::atomic<std::size_t> batches_done_{0};
+  std::atomic<std::uint32_t> let_go_done_{0};
   std::atomic<std::size_t> answered_{0};
   std::atomic<std::size_t> deferred_count_{0};
   std::atomic<std::size_t> unknown_{0};
