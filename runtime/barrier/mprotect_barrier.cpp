@@ -1,5 +1,6 @@
 #include "runtime/barrier/mprotect_barrier.hpp"
 
+#include "runtime/observe/fault_trace.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
 
@@ -91,6 +92,7 @@ os::SignalVerdict MprotectBarrier::on_signal(const os::SignalFault& fault) noexc
   const Address page = fault.address.align_down(os::page_size());
   TrackedRange* tracked = find(page);
   if (tracked == nullptr || !fault.may_be_write) return os::SignalVerdict::not_ours;
+  observe::tell(observe::FaultStep::protected_, {page, os::page_size()}, true);
   return record_and_unprotect(*tracked, page) == faults::Answer::resolved
              ? os::SignalVerdict::retry
              : os::SignalVerdict::not_ours;

@@ -1,6 +1,7 @@
 #include "runtime/barrier/trapping_barrier.hpp"
 
 #include "runtime/barrier/fault_injection.hpp"
+#include "runtime/observe/fault_trace.hpp"
 
 #include <algorithm>
 #include <mutex>
@@ -19,8 +20,10 @@ faults::Answer TrappingBarrier::record_and_unprotect(TrackedRange& tracked, Addr
   const std::size_t unit = tracked.unit_of(page);
   tracked.dirty.set(unit);
   count_trap();
+  observe::tell(observe::FaultStep::recorded, tracked.range_of({unit, 1}), true);
   FaultInjection::at(FaultInjection::before_unprotect);
   const auto done = unprotect(tracked, {unit, 1});
+  if (done) observe::tell(observe::FaultStep::unprotected, tracked.range_of({unit, 1}), true);
   if (done || done.error().code == ErrorCode::closed) return faults::Answer::resolved;
   if (done.error().code == ErrorCode::again) return faults::Answer::retry_later;
   return faults::Answer::unknown;

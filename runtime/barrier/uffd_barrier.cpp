@@ -1,6 +1,7 @@
 #include "runtime/barrier/uffd_barrier.hpp"
 
 #include "runtime/barrier/fill_modes.hpp"
+#include "runtime/observe/fault_trace.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
 
@@ -107,7 +108,10 @@ UffdOutcome UffdBarrier::on_fill(Range pages, const faults::FillCause& cause, Fi
   return fill_by_runs(*tracked, pages, fill, [&](Address page) {
     // The page that is being written arrives recorded and writable: one fault instead of two.
     const bool written = cause.write && page == cause.faulting;
-    if (written && tracked->dirty.set(tracked->unit_of(page))) count_trap();
+    if (written && tracked->dirty.set(tracked->unit_of(page))) {
+      count_trap();
+      observe::tell(observe::FaultStep::recorded, {page, os::page_size()}, true);
+    }
     return !written && !tracked->dirty.test(tracked->unit_of(page));
   });
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "runtime/observe/fault_trace.hpp"
 #include "runtime/os/last_words.hpp"
 #include "runtime/os/page_size.hpp"
 
@@ -11,9 +12,7 @@ Answer FaultSpace::answer(const Fault& fault) noexcept {
   const Address page = fault.address.align_down(os::page_size());
   const Table::Entry* entry = table.find(page);
   if (entry == nullptr) return Answer::unknown;
-  if (fault.write_protected)
-    return entry->value.writes != nullptr ? entry->value.writes->on_write_fault(page)
-                                          : Answer::unknown;
+  if (fault.write_protected) return let_write(*entry, page);
   return entry->value.source != nullptr ? fill(*entry, {page, fault.write, false}, Delivery::thread)
                                         : Answer::unknown;
 }
@@ -28,7 +27,13 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   // Another thread brought the page in meanwhile, and this one only wants to read it.
   if (who.writes == nullptr || !may_be_write)
     return who.source != nullptr ? Answer::resolved : Answer::unknown;
-  return who.writes->on_write_fault(page);
+  return let_write(*entry, page);
+}
+
+Answer FaultSpace::let_write(const Table::Entry& entry, Address page) noexcept {
+  if (entry.value.writes == nullptr) return Answer::unknown;
+  observe::tell(observe::FaultStep::protected_, {page, os::page_size()}, true);
+  return entry.value.writes->on_write_fault(page);
 }
 
 Answer FaultSpace::answer_stray(const Fault& fault, int tries) noexcept {
@@ -44,6 +49,7 @@ Answer FaultSpace::answer_stray(const Fault& fault, int tries) noexcept {
 
 Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept {
   const Answerers& who = entry.value;
+  observe::tell(observe::FaultStep::missing, {fault.address, os::page_size()}, fault.write);
   PageFiller filler(descriptor_, entry.range, who.source_origin, who.writes,
                     FillCause{fault.address, fault.write});
   // In the faulting thread the page that cannot be had is nobody's, and so its SIGBUS the host's:

@@ -71,6 +71,7 @@ class FaultSpace {
   bool process_is_gone = false;
 
  private:
+  Answer let_write(const Table::Entry& entry, Address page) noexcept;
   Answer fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept;
 
   Userfaultfd descriptor_;

@@ -1,5 +1,6 @@
 #include "runtime/faults/page_filler.hpp"
 
+#include "runtime/observe/fault_trace.hpp"
 #include "runtime/os/page_size.hpp"
 
 namespace weir::faults {
@@ -43,8 +44,16 @@ template <class Put>
 UffdOutcome PageFiller::put(std::size_t offset, std::size_t bytes, Put put_run) {
   const Range pages = range_.intersection(Range{origin_ + offset, bytes});
   if (pages.empty()) return UffdOutcome::done;
-  const UffdOutcome outcome = writes_ != nullptr ? writes_->on_fill(pages, cause_, put_run)
-                                                 : put_run(pages, CopyMode::plain);
+  const auto put_and_tell = [&](Range run, CopyMode mode) {
+    const UffdOutcome outcome = put_run(run, mode);
+    if (outcome == UffdOutcome::done)
+      observe::tell(mode == CopyMode::plain ? observe::FaultStep::filled
+                                            : observe::FaultStep::filled_armed,
+                    run, cause_.write);
+    return outcome;
+  };
+  const UffdOutcome outcome = writes_ != nullptr ? writes_->on_fill(pages, cause_, put_and_tell)
+                                                 : put_and_tell(pages, CopyMode::plain);
   // Also after an error and after EEXIST: the winner of that race may have woken before this waiter
   // went to sleep. With `again` the waiter stays asleep: it is asked for once more.
   if (outcome != UffdOutcome::again) (void)descriptor_.wake(pages);

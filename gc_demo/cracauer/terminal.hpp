@@ -1,0 +1,43 @@
+// Standard output as a person sees it: colours and redrawing where it is a terminal, plain lines
+// where it is not, or where NO_COLOR says so. The main thread's alone.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weir::cracauer {
+
+enum class Style { plain, faint, bold, red, green, yellow, blue, cyan };
+
+class Terminal {
+ public:
+  Terminal();
+
+  bool is_live() const { return live_; }  // redraws in place
+  std::string styled(Style style, std::string_view text) const;
+
+  void line(std::string_view text);
+  // Keeps these lines at the bottom: on a terminal they are redrawn in place, below all that is
+  // printed; elsewhere they are printed when they have changed. Each is shorter than the terminal
+  // is wide.
+  void set_picture(std::vector<std::string> lines);
+  // Elsewhere than on a terminal: prints the picture if it has changed since it was printed last.
+  void show_picture();
+  // The picture stays where it is, and is history.
+  void drop_picture();
+  // So that an eye can follow; nothing when nobody watches.
+  void pause() const;
+
+ private:
+  void erase();
+  void draw();
+
+  bool live_;
+  bool colour_;
+  std::vector<std::string> picture_;
+  std::vector<std::string> shown_;
+  bool drawn_ = false;
+};
+
+}  // namespace weir::cracauer
