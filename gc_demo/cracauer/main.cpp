@@ -17,8 +17,9 @@ int run(const Options& options) {
 
   if (auto told = story.run(); !told) {
     fmt::print(stderr, "cracauer: {}\n", told.error().message());
-    return static_cast<int>(told.error().code == ErrorCode::invalid_argument ? ExitCode::usage
-                                                                             : ExitCode::not_here);
+    const bool asked_wrongly =
+        told.error().code == ErrorCode::invalid_argument && told.error().sys_errno == 0;
+    return static_cast<int>(asked_wrongly ? ExitCode::usage : ExitCode::not_here);
   }
   if (options.json) fmt::print("{}\n", to_json(story.report()));
   for (const std::string& difference : story.report().differences)

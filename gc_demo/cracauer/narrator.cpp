@@ -87,6 +87,9 @@ void Narrator::on_event(const Touch& touch, const Event& event, const Report& re
                                terminal_.styled(style_of(who), fmt::format("{:<14}", who)),
                                event.page, what));
   };
+  const bool begins = event.entry.step == Step::touch;
+  if (begins && headed_ && !pictured_) terminal_.line("");
+  pictured_ = false;
   if (!headed_) terminal_.line(terminal_.styled(Style::faint, "     us  who            page"));
   headed_ = true;
   if (event.entry.step == Step::went_on && touch.noted_by_kernel)
@@ -98,7 +101,7 @@ void Narrator::on_event(const Touch& touch, const Event& event, const Report& re
 }
 
 void Narrator::on_touch_end(const Touch&, const Report&) {
-  terminal_.show_picture();
+  pictured_ = terminal_.show_picture();
 }
 
 void Narrator::on_armed(const Report& report) {
@@ -113,9 +116,7 @@ void Narrator::on_end(const Report& report) {
   terminal_.show_picture();
   terminal_.drop_picture();
   terminal_.line(fmt::format("Dirty set        {{{}}}", fmt::join(report.dirty, ", ")));
-  std::string words;
-  for (Word word : report.first_words) words += fmt::format("{:#x} ", word);
-  terminal_.line("First words      " + words);
+  terminal_.line(fmt::format("First words      {:#x}", fmt::join(report.first_words, " ")));
   terminal_.line(fmt::format("Inflated         {} of {} pages; the others, to be checked",
                              report.inflated_before_check, report.options.pages));
   const std::size_t differences = report.differences.size();

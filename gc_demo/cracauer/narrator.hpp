@@ -22,7 +22,8 @@ class Narrator final : public Audience {
   void paragraph(const std::string& text, Style style = Style::plain);
 
   Terminal terminal_;
-  bool headed_ = false;  // the columns of this act
+  bool headed_ = false;    // the columns of this act
+  bool pictured_ = false;  // after the last touch
 };
 
 // What a step of the fault path means, in words.

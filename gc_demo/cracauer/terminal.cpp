@@ -67,12 +67,13 @@ void Terminal::set_picture(std::vector<std::string> lines) {
   draw();
 }
 
-void Terminal::show_picture() {
-  if (live_ || picture_ == shown_) return;
+bool Terminal::show_picture() {
+  if (live_ || picture_ == shown_) return false;
   shown_ = picture_;
   fmt::print("\n");
   for (const std::string& line : picture_) fmt::print("{}\n", line);
   fmt::print("\n");
+  return true;
 }
 
 void Terminal::drop_picture() {

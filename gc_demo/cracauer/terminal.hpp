@@ -23,7 +23,8 @@ class Terminal {
   // is wide.
   void set_picture(std::vector<std::string> lines);
   // Elsewhere than on a terminal: prints the picture if it has changed since it was printed last.
-  void show_picture();
+  // Returns whether it did.
+  bool show_picture();
   // The picture stays where it is, and is history.
   void drop_picture();
   // So that an eye can follow; nothing when nobody watches.
