@@ -16,10 +16,10 @@ inline constexpr std::size_t words_in(std::size_t bytes) {
 
 // The first word of a page as it was saved, and as the story writes it.
 inline constexpr Word saved_word(std::size_t page) {
-  return 0xcafe'0000'0000'0000 | page;
+  return 0xcafe'0000 | page;
 }
 inline constexpr Word written_word(std::size_t page) {
-  return 0xbeef'0000'0000'0000 | page;
+  return 0xbeef'0000 | page;
 }
 
 // `pages` pages, one after the other. They look like a heap of small objects: a few tags, small

@@ -2,9 +2,7 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <ctime>
-#include <thread>
 
 namespace weir::cracauer {
 namespace {
@@ -20,12 +18,12 @@ Step step_of(observe::FaultStep step) noexcept {
   switch (step) {
     case observe::FaultStep::missing:
       return Step::missing;
-    case observe::FaultStep::protected_:
+    case observe::FaultStep::armed_write:
       return Step::armed_write;
     case observe::FaultStep::recorded:
       return Step::recorded;
-    case observe::FaultStep::unprotected:
-      return Step::unprotected;
+    case observe::FaultStep::unprotecting:
+      return Step::unprotecting;
     case observe::FaultStep::filled:
       return Step::filled;
     case observe::FaultStep::filled_armed:
@@ -52,11 +50,7 @@ void EventLog::add(LogEntry entry) noexcept {
 }
 
 void EventLog::on_fault_event(const observe::FaultEvent& event) noexcept {
-  const Step step = step_of(event.step);
-  if (step == Step::missing || step == Step::armed_write) arrived_.fetch_add(1);
-  add({.step = step, .write = event.write, .pages = event.pages});
-  if (step == Step::filled || step == Step::filled_armed || step == Step::unprotected)
-    dealt_with_.fetch_add(1);
+  add({.step = step_of(event.step), .write = event.write, .pages = event.pages});
 }
 
 std::vector<LogEntry> EventLog::drain() {
@@ -69,14 +63,6 @@ std::vector<LogEntry> EventLog::drain() {
     oldest_.store(i + 1);
   }
   return entries;
-}
-
-void EventLog::wait_until_settled() const {
-  constexpr auto kLongest = std::chrono::seconds(1);
-  const auto begin = std::chrono::steady_clock::now();
-  while (dealt_with_.load() < arrived_.load() &&
-         std::chrono::steady_clock::now() - begin < kLongest)
-    std::this_thread::yield();
 }
 
 }  // namespace weir::cracauer

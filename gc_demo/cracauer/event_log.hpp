@@ -24,7 +24,7 @@ enum class Step : std::uint8_t {
   filled,        // the page was brought in, writable
   filled_armed,  // the page was brought in, armed
   recorded,      // the barrier put the page into the dirty set
-  unprotected,   // the barrier let the write through
+  unprotecting,  // the barrier lets the write through
   went_on,       // the thread has its access behind it
 };
 
@@ -46,9 +46,6 @@ class EventLog final : public observe::FaultObserver {
 
   // For the main thread. The oldest entries are gone from the log afterwards.
   std::vector<LogEntry> drain();
-  // Waits until every fault that arrived has been dealt with: the thread that caused it may go on
-  // before its handler has noted so.
-  void wait_until_settled() const;
   std::size_t lost() const { return lost_.load(); }  // the ring was full
 
  private:
@@ -61,8 +58,6 @@ class EventLog final : public observe::FaultObserver {
   std::array<Slot, kCapacity> slots_;
   std::atomic<std::size_t> next_{0};
   std::atomic<std::size_t> oldest_{0};
-  std::atomic<std::size_t> arrived_{0};
-  std::atomic<std::size_t> dealt_with_{0};
   std::atomic<std::size_t> lost_{0};
 };
 

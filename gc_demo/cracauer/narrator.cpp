@@ -117,8 +117,9 @@ void Narrator::on_end(const Report& report) {
   terminal_.drop_picture();
   terminal_.line(fmt::format("Dirty set        {{{}}}", fmt::join(report.dirty, ", ")));
   terminal_.line(fmt::format("First words      {:#x}", fmt::join(report.first_words, " ")));
-  terminal_.line(fmt::format("Inflated         {} of {} pages; the others, to be checked",
-                             report.inflated_before_check, report.options.pages));
+  terminal_.line(
+      fmt::format("Inflated         {} of {} pages, before the comparison touched them all",
+                  report.inflated_before_check, report.options.pages));
   const std::size_t differences = report.differences.size();
   if (differences != 0)
     terminal_.line(

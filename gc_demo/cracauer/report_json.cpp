@@ -27,8 +27,8 @@ const char* name_of_step(Step step) {
       return "filled-armed";
     case Step::recorded:
       return "recorded";
-    case Step::unprotected:
-      return "unprotected";
+    case Step::unprotecting:
+      return "unprotecting";
     case Step::went_on:
       return "went-on";
   }

@@ -95,8 +95,9 @@ void Terminal::erase() {
 
 void Terminal::draw() {
   if (!live_ || picture_.empty()) return;
-  fmt::print("\n");
+  fmt::print("\n\x1b[?7l");  // a line that does not fit is cut, not wrapped
   for (const std::string& line : picture_) fmt::print("{}\n", line);
+  fmt::print("\x1b[?7h");
   std::fflush(stdout);
   drawn_ = true;
 }

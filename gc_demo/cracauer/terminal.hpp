@@ -19,8 +19,7 @@ class Terminal {
 
   void line(std::string_view text);
   // Keeps these lines at the bottom: on a terminal they are redrawn in place, below all that is
-  // printed; elsewhere they are printed when they have changed. Each is shorter than the terminal
-  // is wide.
+  // printed; elsewhere they are printed when they have changed.
   void set_picture(std::vector<std::string> lines);
   // Elsewhere than on a terminal: prints the picture if it has changed since it was printed last.
   // Returns whether it did.

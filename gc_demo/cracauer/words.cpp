@@ -45,7 +45,7 @@ std::string words_for(const Touch& touch, const Event& event, const Options& opt
       return "COPY with WP: in memory, armed";
     case Step::recorded:
       return fmt::format("records page {} as dirty", event.page);
-    case Step::unprotected:
+    case Step::unprotecting:
       return fmt::format("un-protects page {}, and no other", event.page);
     case Step::went_on:
       return words_at_the_end(touch, event);

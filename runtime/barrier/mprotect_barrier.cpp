@@ -92,7 +92,7 @@ os::SignalVerdict MprotectBarrier::on_signal(const os::SignalFault& fault) noexc
   const Address page = fault.address.align_down(os::page_size());
   TrackedRange* tracked = find(page);
   if (tracked == nullptr || !fault.may_be_write) return os::SignalVerdict::not_ours;
-  observe::tell(observe::FaultStep::protected_, {page, os::page_size()}, true);
+  observe::tell(observe::FaultStep::armed_write, {page, os::page_size()}, true);
   return record_and_unprotect(*tracked, page) == faults::Answer::resolved
              ? os::SignalVerdict::retry
              : os::SignalVerdict::not_ours;

@@ -22,8 +22,8 @@ faults::Answer TrappingBarrier::record_and_unprotect(TrackedRange& tracked, Addr
   count_trap();
   observe::tell(observe::FaultStep::recorded, tracked.range_of({unit, 1}), true);
   FaultInjection::at(FaultInjection::before_unprotect);
+  observe::tell(observe::FaultStep::unprotecting, tracked.range_of({unit, 1}), true);
   const auto done = unprotect(tracked, {unit, 1});
-  if (done) observe::tell(observe::FaultStep::unprotected, tracked.range_of({unit, 1}), true);
   if (done || done.error().code == ErrorCode::closed) return faults::Answer::resolved;
   if (done.error().code == ErrorCode::again) return faults::Answer::retry_later;
   return faults::Answer::unknown;

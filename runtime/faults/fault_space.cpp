@@ -32,7 +32,7 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
 
 Answer FaultSpace::let_write(const Table::Entry& entry, Address page) noexcept {
   if (entry.value.writes == nullptr) return Answer::unknown;
-  observe::tell(observe::FaultStep::protected_, {page, os::page_size()}, true);
+  observe::tell(observe::FaultStep::armed_write, {page, os::page_size()}, true);
   return entry.value.writes->on_write_fault(page);
 }
 

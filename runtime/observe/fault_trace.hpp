@@ -1,5 +1,6 @@
 // What happens on the fault path, step by step, for whoever wants to watch it: the demo, the tests,
-// a trace. Without an observer a step costs one load.
+// a trace. Each step is told before the thread that faulted can go on. Without an observer a step
+// costs one load.
 //
 // Told from the handler thread or the faulting thread, the fault gate held shared: an observer
 // obeys [quiet-server]. Faults that the kernel resolves by itself (WP_ASYNC) are told to nobody.
@@ -13,11 +14,11 @@ namespace weir::observe {
 
 enum class FaultStep : std::uint8_t {
   missing,       // a fault arrived: the page is not there; `write` tells which access it was
-  protected_,    // a fault arrived: a write to an armed page
+  armed_write,   // a fault arrived: a write to an armed page
   recorded,      // the barrier has the page in its dirty set
-  unprotected,   // and lets the write through
-  filled,        // pages were brought in, writable
-  filled_armed,  // pages were brought in, armed
+  unprotecting,  // and is about to let the write through
+  filled,        // pages were brought in, writable; who waits for them still sleeps
+  filled_armed,  // the same, armed
 };
 
 struct FaultEvent {
