@@ -9,6 +9,7 @@
 
 #include "runtime/barrier/selection.hpp"
 #include "runtime/os/page_size.hpp"
+#include "runtime/os/pagemap.hpp"
 
 namespace weir::cracauer {
 namespace {
@@ -124,7 +125,7 @@ Expected<> Story::writes_to_armed_pages() {
   touch(Who::worker, Access::write, 0);
   touch(Who::worker, Access::read, 2);
   touch(Who::worker, Access::write, 3);
-  return {};
+  return check_page_tables();
 }
 
 Expected<> Story::take_dirty_set() {
@@ -218,6 +219,23 @@ void Story::check_order(const Touch& touch) {
     if (opened && (event.page != touch.page || event.entry.pages.size != report_.page_size))
       differs(fmt::format("more than page {} was opened", touch.page));
   }
+}
+
+// "That page only", as the kernel sees it.
+Expected<> Story::check_page_tables() {
+  if (options_.barrier == BarrierKind::mprotect) return {};  // protects mappings, not page tables
+  auto pagemap = os::Pagemap::open();
+  if (!pagemap) return Unexpected(pagemap.error());
+  std::vector<std::uint64_t> entries(options_.pages);
+  if (auto read = pagemap->read_entries(report_.region.begin, entries); !read) return read;
+  for (std::size_t page = 0; page < options_.pages; ++page) {
+    const bool is_protected = (entries[page] & os::kEntryWriteProtected) != 0;
+    const bool was_written = page == 0 || page == 3;
+    if (is_protected == was_written)
+      differs(fmt::format("page {} is {}protected in the page tables", page,
+                          is_protected ? "" : "un-"));
+  }
+  return {};
 }
 
 // Reads every page at last, those that nobody had touched among them.

@@ -56,6 +56,7 @@ class Story {
   void tell(Touch& touch);
   void apply(const Event& event);
   void check_order(const Touch& touch);
+  Expected<> check_page_tables();
   void check_page(std::size_t page);
   void differs(std::string what) { report_.differences.push_back(std::move(what)); }
 
