@@ -3,6 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/os/last_words.hpp"
+
 namespace weir::cracauer {
 
 Expected<std::unique_ptr<CompressedSource>> CompressedSource::create(const BackingFile& file,
@@ -33,7 +35,11 @@ UffdOutcome CompressedSource::fill(std::size_t offset, faults::PageFiller& fille
   if (state.load() == PageState::given_back) return filler.zero(offset, page_size_);
 
   const auto stored = file_.read(offset / page_size_, encoded_.span());
-  if (!stored || !decoder_->decode(*stored, decoded_.span())) return UffdOutcome::failed;
+  if (!stored || !decoder_->decode(*stored, decoded_.span())) {
+    os::say("a page on disk is damaged or cannot be read; whoever touches it gets SIGBUS",
+            region_.begin + offset);
+    return UffdOutcome::failed;
+  }
   inflated_.fetch_add(1);  // before the copy: the thread that waits goes on at once after it
   log_.add({.step = Step::inflated,
             .write = filler.for_write(),
