@@ -78,7 +78,9 @@ Expected<TrackedRange*> Barrier::find_for(Range part, const char* what) {
 // fault server can read the event that the kernel waits for), and once more after a recovery.
 template <class Operation>
 Barrier::Operated Barrier::operate(Range part, const char* what, Operation&& operation) {
+  constexpr int kPatience = 1000;  // with an address space that changes all the time
   Operated operated;
+  int tries = 0;
   bool recovered = false;
   for (;;) {
     {
@@ -89,7 +91,7 @@ Barrier::Operated Barrier::operate(Range part, const char* what, Operation&& ope
       operated.result = operation(**tracked);
     }
     if (operated.result) return operated;
-    if (operated.result.error().code == ErrorCode::again) {
+    if (operated.result.error().code == ErrorCode::again && ++tries < kPatience) {
       ::sched_yield();
       continue;
     }
@@ -122,23 +124,19 @@ Expected<> Barrier::arm(Range part) {
 }
 
 Expected<> Barrier::disarm(Range part) {
-  return operate(part, "disarming memory",
-                 [&](TrackedRange& t) -> Expected<> {
-                   UnitSpan armed;
-                   t.armed.for_runs(t.units_in(part), true, [&](UnitSpan run) {
-                     if (armed.count == 0) armed.first = run.first;
-                     armed.count = run.end() - armed.first;
-                   });
-                   if (armed.count == 0) return {};
-                   // One call from the first to the last. The bits go last: a mechanism that has to
-                   // be asked twice finds them still there.
-                   auto done = disarm_units(t, armed);
-                   if (!done) return done;
-                   t.armed.clear(armed);
-                   t.dirty.clear(armed);
-                   return {};
-                 })
-      .result;
+  const auto [tracked, disarmed] = operate(part, "disarming memory", [&](TrackedRange& t) {
+    UnitSpan armed;
+    t.armed.for_runs(t.units_in(part), true, [&](UnitSpan run) {
+      if (armed.count == 0) armed.first = run.first;
+      armed.count = run.end() - armed.first;
+    });
+    return armed.count != 0 ? disarm_units(t, armed) : Expected<>();  // one call for all of it
+  });
+  if (tracked == nullptr) return disarmed;
+  // Where the protection could not be taken off, a page traps once more, and nothing is recorded.
+  tracked->armed.clear(tracked->units_in(part));
+  tracked->dirty.clear(tracked->units_in(part));
+  return {};
 }
 
 Expected<std::size_t> Barrier::take(Range part, DirtySink sink, Then then) {

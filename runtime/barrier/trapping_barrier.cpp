@@ -66,17 +66,15 @@ Expected<> TrappingBarrier::take_chunk(TrackedRange& tracked, UnitSpan chunk, Th
   if (!any || then == Then::leave_unarmed) return {};
 
   FaultInjection::at(FaultInjection::before_rearm);
-  Expected<> failed;
   tracked.taken.for_runs(chunk, true, [&](UnitSpan run) {
-    if (auto done = protect(tracked, run); !done) {
-      // Still writable, so it counts as written again.
-      tracked.dirty.set(run);
-      if (failed || done.error().code != ErrorCode::again) failed = done;
-      if (done.error().code != ErrorCode::again) count_extra(run.count);
-    }
+    const auto done = protect(tracked, run);
+    if (done) return;
+    // Still writable, so it counts as written again, in each cycle until it can be armed. Trying
+    // until it works would never end where the address space changes all the time (EAGAIN).
+    tracked.dirty.set(run);
+    count_extra(run.count);
+    if (done.error().code != ErrorCode::again) note(done.error());
   });
-  if (failed || failed.error().code == ErrorCode::again) return failed;
-  note(failed.error());  // degraded, not lost: those pages are reported until they can be armed
   return {};
 }
 

@@ -16,6 +16,7 @@ namespace weir::faults {
 namespace {
 
 constexpr int kRetryMilliseconds = 1;
+constexpr int kRetryRounds = 64;
 constexpr std::size_t kMaxDeferred = 4096;
 // A process that is stopped in the middle of an munmap(2) cannot be filled: so often it is tried.
 constexpr int kFinishPatience = 1000;
@@ -320,13 +321,18 @@ void HandlerThread::answer(FaultSpace& space, const Fault& fault, int tries) {
   if (space.process_is_gone) lose(space);
 }
 
+// Several times: a program that changes its address space without pause leaves only the moment
+// between one change and the next, which comes after an event was read, and ends with the next one.
 void HandlerThread::retry_deferred() {
-  const std::size_t left = deferred_.size();
-  for (std::size_t i = 0; i < left; ++i) {
-    const Deferred again = deferred_[i];
-    if (again.space->descriptor().is_open()) answer(*again.space, again.fault, again.tries);
+  for (int round = 0; round < kRetryRounds && !deferred_.empty(); ++round) {
+    const std::size_t left = deferred_.size();
+    for (std::size_t i = 0; i < left; ++i) {
+      const Deferred again = deferred_[i];
+      const int tries = round == 0 ? again.tries : again.tries - 1;  // a try is a whole wait
+      if (again.space->descriptor().is_open()) answer(*again.space, again.fault, tries);
+    }
+    deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(left));
   }
-  deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(left));
 }
 
 void HandlerThread::lose(FaultSpace& space) {

@@ -183,7 +183,7 @@ TEST_CASE("an EAGAIN storm: the address space changes all the time, and no write
       }
     });
     Random random(1);
-    for (std::size_t i = 0; i < scaled(3000); ++i) {
+    for (std::size_t i = 0; i < scaled(1000); ++i) {
       const std::size_t page = random() % 128;
       store(barrier, page_of(memory, page), static_cast<char>(i));
       REQUIRE(take_pages(barrier, ours).count(page) == 1);

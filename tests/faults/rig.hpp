@@ -124,6 +124,7 @@ class Watcher final : public faults::WriteFaultHandler {
     }
     return UffdOutcome::done;
   }
+  void on_removed(Range) noexcept override {}
   void on_protection_lost(Range) noexcept override {
     losses.fetch_add(1);
     for (auto& dirty : dirty_) dirty = true;
