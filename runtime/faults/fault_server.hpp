@@ -30,7 +30,7 @@ struct ServerCounters {
   std::size_t answered = 0;  // faults
   std::size_t deferred = 0;  // of these, put off because the address space was changing
   std::size_t unknown = 0;   // faults that nobody answered for
-  std::size_t wakeups = 0;   // of the handler thread
+  std::size_t wakeups = 0;   // of the handler thread, by a message
 };
 
 class FaultServer final : public os::SignalFaultHandler, public os::ForkParticipant {

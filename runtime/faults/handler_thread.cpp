@@ -16,6 +16,9 @@ namespace weir::faults {
 namespace {
 
 constexpr int kRetryMilliseconds = 1;
+// A sleeping poll(2) keeps a file open whose number somebody closed and that is another file's by
+// now, and with it the protection of memory for which nobody is asked any more: look now and then.
+constexpr int kHeartbeatMilliseconds = 1000;
 constexpr int kRetryRounds = 64;
 constexpr std::size_t kMaxDeferred = 4096;
 // A process that is stopped in the middle of an munmap(2) cannot be filled: so often it is tried.
@@ -171,10 +174,12 @@ void HandlerThread::wait() {
     // A negative descriptor is ignored by poll(2).
     polled_[1] = {local_lost_ ? -1 : local_.descriptor().fd(), POLLIN, 0};
   }
-  const int timeout = deferred_.empty() ? -1 : kRetryMilliseconds;
-  while (::poll(polled_.data(), polled_.size(), timeout) < 0 && errno == EINTR) {
+  const int timeout = deferred_.empty() ? kHeartbeatMilliseconds : kRetryMilliseconds;
+  int ready;
+  while ((ready = ::poll(polled_.data(), polled_.size(), timeout)) < 0 && errno == EINTR) {
   }
-  wakeups_.fetch_add(1, std::memory_order_relaxed);
+  if (ready > 0) wakeups_.fetch_add(1, std::memory_order_relaxed);
+  if (ready == 0 && !local_lost_) lose(local_);  // if it is lost
 }
 
 void HandlerThread::run() {
