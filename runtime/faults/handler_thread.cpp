@@ -28,6 +28,12 @@ Fault fault_of(const PagefaultEvent& event) {
   return {event.address.align_down(os::page_size()), event.write, event.write_protected};
 }
 
+UffdFeatures events_of(const FaultSpace& space) {
+  return space.descriptor().features() & UffdFeatures{UffdFeature::event_remap,
+                                                      UffdFeature::event_remove,
+                                                      UffdFeature::event_unmap};
+}
+
 bool is_structural(const UffdEvent& event) {
   return !std::holds_alternative<PagefaultEvent>(event);
 }
@@ -248,23 +254,29 @@ void HandlerThread::serve(FaultSpace& space, short revents) {
     batches_begun_.fetch_add(1);
     Expected<std::size_t> count = std::size_t{0};
     {
-      const os::FaultGate::Answering gate;  // recover() may be replacing the descriptor
-      // Closed behind our back, its number may be another file by now: not ours to read from.
-      if (!space.is_intact())
-        count = fail(ErrorCode::closed, "reading userfaultfd events");
-      else
-        count = space.descriptor().read_events(buffer_, events_);
+      // Who unmapped goes on as soon as its event is read, and may register other memory there:
+      // only after the table knows of the event.
+      std::optional<os::FaultGate::Changing> change;
+      if (!space.is_remote && !events_of(space).empty()) change.emplace();
+      count = read(space);
+      for (const UffdEvent& event : events_)
+        if (is_structural(event)) follow(space, event, change);
     }
-    if (count) handle(space, events_);
     batches_done_.fetch_add(1);
     if (!count) return lose(space);
+    answer_all(space, events_);
     if (*count < kBatch || !space.descriptor().is_open()) return;
   }
 }
 
-void HandlerThread::handle(FaultSpace& space, std::span<const UffdEvent> events) {
-  for (const UffdEvent& event : events)
-    if (is_structural(event)) follow(space, event);
+Expected<std::size_t> HandlerThread::read(FaultSpace& space) {
+  const os::FaultGate::Answering gate;  // recover() may be replacing the descriptor
+  // Closed behind our back, its number may be another file by now: not ours to read from.
+  if (!space.is_intact()) return fail(ErrorCode::closed, "reading userfaultfd events");
+  return space.descriptor().read_events(buffer_, events_);
+}
+
+void HandlerThread::answer_all(FaultSpace& space, std::span<const UffdEvent> events) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     const auto* event = std::get_if<PagefaultEvent>(&events[i]);
     if (event == nullptr) continue;
@@ -279,31 +291,23 @@ void HandlerThread::handle(FaultSpace& space, std::span<const UffdEvent> events)
   }
 }
 
-void HandlerThread::follow(FaultSpace& space, const UffdEvent& event) {
+void HandlerThread::follow(FaultSpace& space, const UffdEvent& event, Change& change) {
   if (const auto* remove = std::get_if<RemoveEvent>(&event)) {
     const os::FaultGate::Answering gate;
     space.on_remove(*remove);
   } else if (const auto* fork = std::get_if<ForkEvent>(&event)) {
     add_fork_child(space, fork->child_fd);
   } else if (const auto* remap = std::get_if<RemapEvent>(&event)) {
-    change_table(space, [&] { return space.moved(*remap); });
+    change_table(space, space.moved(*remap), change);
   } else if (const auto* unmap = std::get_if<UnmapEvent>(&event)) {
-    change_table(space, [&] { return space.unmapped(*unmap); });
+    change_table(space, space.unmapped(*unmap), change);
   }
 }
 
-void HandlerThread::change_table(FaultSpace& space,
-                                 os::FunctionRef<FaultSpace::Table()> make_next) {
-  if (space.is_remote) {  // only this thread looks at it
-    FaultSpace::Table next = make_next();
-    space.table.swap(next);
-    return;
-  }
-  os::FaultGate::Changing change;
-  FaultSpace::Table next = make_next();
-  change.commit();
-  space.table.swap(next);
-  change.end_commit();
+void HandlerThread::change_table(FaultSpace& space, FaultSpace::Table next, Change& change) {
+  if (change) change->commit();
+  space.table.swap(next);  // of a remote space, only this thread looks at it
+  if (change) change->end_commit();
 }
 
 void HandlerThread::answer(FaultSpace& space, const Fault& fault, int tries) {

@@ -12,10 +12,12 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "runtime/faults/fault_space.hpp"
+#include "runtime/os/fault_gate.hpp"
 
 namespace weir::faults {
 
@@ -67,9 +69,11 @@ class HandlerThread {
   void forget_lost_remotes();
   void finish_remotes();
   void serve(FaultSpace& space, short revents);
-  void handle(FaultSpace& space, std::span<const UffdEvent> events);
-  void follow(FaultSpace& space, const UffdEvent& event);
-  void change_table(FaultSpace& space, os::FunctionRef<FaultSpace::Table()> make_next);
+  Expected<std::size_t> read(FaultSpace& space);
+  void answer_all(FaultSpace& space, std::span<const UffdEvent> events);
+  using Change = std::optional<os::FaultGate::Changing>;
+  void follow(FaultSpace& space, const UffdEvent& event, Change& change);
+  void change_table(FaultSpace& space, FaultSpace::Table next, Change& change);
   void answer(FaultSpace& space, const Fault& fault, int tries);
   void retry_deferred();
   void lose(FaultSpace& space);

@@ -36,6 +36,15 @@ void* operator new(std::size_t bytes) {
   if (void* memory = std::malloc(bytes)) return memory;
   std::abort();
 }
+void* operator new[](std::size_t bytes) {
+  return operator new(bytes);
+}
+void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }
@@ -194,18 +203,17 @@ TEST_CASE("a storm of signals during missing and write faults, by stores and by 
 TEST_CASE("many servers, each with many threads") {
   const std::uint64_t seed = seed_for("delivery: many servers");
   struct One {
-    std::unique_ptr<FaultServer> server;
     os::Mapping memory;
     std::unique_ptr<OracleSource> source;
+    std::unique_ptr<FaultServer> server;  // goes first, and fills the rest
   };
   const std::size_t pages = scaled(200);
   std::vector<One> all;
   for (int i = 0; i < 6; ++i) {
     auto server = start_or_skip("delivery: many servers", kDeliveries[i % 2]);
     if (server == nullptr) return;
-    all.push_back({std::move(server),
-                   *os::Mapping::anonymous(pages * page_size(), os::HugePages::never),
-                   std::make_unique<OracleSource>(seed + i, pages)});
+    all.push_back({*os::Mapping::anonymous(pages * page_size(), os::HugePages::never),
+                   std::make_unique<OracleSource>(seed + i, pages), std::move(server)});
     REQUIRE(all.back().server->serve_missing(all.back().memory.range(), *all.back().source));
   }
   std::atomic<std::size_t> wrong{0};
@@ -229,7 +237,7 @@ TEST_CASE("many servers, each with many threads") {
 TEST_CASE("a prefetcher and two touchers race for each page: nobody is left asleep") {
   auto uffd = open_or_skip("delivery: prefetcher", Userfaultfd::Builder());
   if (!uffd) return;
-  const std::size_t pages = 64, rounds = scaled(20'000);
+  const std::size_t pages = 64, rounds = scaled(1'000);
   auto memory = *os::Mapping::anonymous(pages * page_size(), os::HugePages::never);
   const Range range = memory.range();
   OracleSource source(seed_for("delivery: prefetcher"), pages);
@@ -350,14 +358,21 @@ TEST_CASE("a release waits for events without being in their way") {
     OracleSource other(1, 2);
     for (int t = 0; t < 2; ++t) {
       changers.emplace_back([&] {
+        const auto reserved = *os::Mapping::anonymous(page_size());
+        const Address place = reserved.range().begin;
         while (!stop.load()) {  // an event of each kind
-          auto memory = *os::Mapping::anonymous(2 * page_size(), os::HugePages::never);
-          if (!server->serve_missing(memory.range(), other)) failed.fetch_add(1);
-          void* elsewhere = ::mremap(page_of(memory.range(), 1).begin.as(), page_size(),
-                                     page_size(), MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
-          if (elsewhere != MAP_FAILED) ::munmap(elsewhere, page_size());
-          ::munmap(memory.as(), memory.size());
-          (void)!server->release(memory.range(), FaultServer::Unfilled::abandon);
+          void* memory = ::mmap(nullptr, 2 * page_size(), PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          const Range range = Range::of(memory, 2 * page_size());
+          if (!server->serve_missing(range, other)) failed.fetch_add(1);
+          // The second page: elsewhere, and given back there.
+          void* moved = ::mremap(page_of(range, 1).begin.as(), page_size(), page_size(),
+                                 MREMAP_MAYMOVE | MREMAP_FIXED, place.as());
+          if (moved == MAP_FAILED || !other.matches(Address(moved), 1)) failed.fetch_add(1);
+          // Unmapped by mapping over it: the place stays ours.
+          ::mmap(moved, page_size(), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+          ::munmap(memory, page_size());
         }
       });
     }
@@ -445,7 +460,8 @@ TEST_CASE("the server allocates nothing in the path of a fault") {
   CHECK(watcher.traps.load() != 0);
   CHECK(allocations.load() == 0);
   counts_here = true;  // and the counter counts
-  delete[] new char[100'000 + pages];
+  void* volatile memory_of_its_own = std::malloc(pages);
+  std::free(memory_of_its_own);
   counts_here = false;
   CHECK(allocations.load() != 0);
   allocations = 0;
