@@ -358,21 +358,21 @@ TEST_CASE("a release waits for events without being in their way") {
     OracleSource other(1, 2);
     for (int t = 0; t < 2; ++t) {
       changers.emplace_back([&] {
-        const auto reserved = *os::Mapping::anonymous(page_size());
-        const Address place = reserved.range().begin;
+        // Mapped over, never unmapped: else another thread could have the address before the event.
+        const auto reserved = *os::Mapping::anonymous(3 * page_size());
+        const Range range = page_of(reserved.range(), 0, 2);
+        const Address place = page_of(reserved.range(), 2).begin;
+        const auto map_over = [](Range what) {
+          return ::mmap(what.begin.as(), what.size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+        };
         while (!stop.load()) {  // an event of each kind
-          void* memory = ::mmap(nullptr, 2 * page_size(), PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-          const Range range = Range::of(memory, 2 * page_size());
-          if (!server->serve_missing(range, other)) failed.fetch_add(1);
-          // The second page: elsewhere, and given back there.
+          if (!map_over(range) || !server->serve_missing(range, other)) failed.fetch_add(1);
+          // The second page moves, and ends there.
           void* moved = ::mremap(page_of(range, 1).begin.as(), page_size(), page_size(),
                                  MREMAP_MAYMOVE | MREMAP_FIXED, place.as());
           if (moved == MAP_FAILED || !other.matches(Address(moved), 1)) failed.fetch_add(1);
-          // Unmapped by mapping over it: the place stays ours.
-          ::mmap(moved, page_size(), PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-          ::munmap(memory, page_size());
+          if (!map_over({place, page_size()}) || !map_over(range)) failed.fetch_add(1);
         }
       });
     }
