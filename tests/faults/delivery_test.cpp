@@ -88,6 +88,9 @@ void on_signal(int signal, void (*handler)(int)) {
 }
 
 TEST_CASE("a signal during a blocked fault runs at once, and the fault is answered all the same") {
+  if (kThreadSanitizer)
+    return print_skip("delivery: signal during a fault",
+                      "ThreadSanitizer keeps signals back until the next system call");
   auto server = start_or_skip("delivery: signal during a fault", Delivery::thread);
   if (server == nullptr) return;
   auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
@@ -354,8 +357,8 @@ TEST_CASE("a release waits for events without being in their way") {
   std::atomic<bool> stop{false};
   std::atomic<int> failed{0};
   {
-    std::vector<std::jthread> changers;
     OracleSource other(1, 2);
+    std::vector<std::jthread> changers;
     for (int t = 0; t < 2; ++t) {
       changers.emplace_back([&] {
         // Mapped over, never unmapped: else another thread could have the address before the event.

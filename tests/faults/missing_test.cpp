@@ -249,7 +249,8 @@ TEST_CASE("release fills what is missing, abandon does not, the end of the serve
       REQUIRE(server->serve_missing(memory.range(), source));
       poke(page_of(memory.range(), 50).begin, 'w');
       REQUIRE(server->release(memory.range()));
-      CHECK(source.fills.load() <= (100 + cluster - 1) / cluster);  // no cluster twice
+      // No cluster twice, but the one whose toucher goes on before the source has noted it.
+      CHECK(source.fills.load() <= (100 + cluster - 1) / cluster + 1);
       for (std::size_t i = 0; i < 100; ++i)
         if (i != 50) REQUIRE(source.matches(page_of(memory.range(), i).begin, i));
       CHECK(peek(page_of(memory.range(), 50).begin) == 'w');

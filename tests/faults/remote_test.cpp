@@ -145,11 +145,12 @@ TEST_CASE("a process is served through forks, moves, removals and unmappings, to
     return all_match(range, oracle, 44, kPages) ? 0 : 13;
   };
   Client first(seed, life), second(seed + 1, life);  // forked before the server is there
-  auto server = start_or_skip("remote: life", Delivery::thread);
-  OracleSource source(seed, kPages), child_source(seed, kPages);
+  OracleSource source(seed, kPages), child_source(seed, kPages), own(seed, 4);
   OracleSource source2(seed + 1, kPages), child_source2(seed + 1, kPages);
   source.child = &child_source;
   source2.child = &child_source2;
+  auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
+  auto server = start_or_skip("remote: life", Delivery::thread);
   REQUIRE(first.hand_to(*server, source));
   REQUIRE(second.hand_to(*server, source2));
   CHECK(first.wait() == 0);
@@ -158,8 +159,6 @@ TEST_CASE("a process is served through forks, moves, removals and unmappings, to
   wait_for_spaces(*server, 0);
 
   // And it goes on serving its own.
-  auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
-  OracleSource own(seed, 4);
   REQUIRE(server->serve_missing(memory.range(), own));
   for (std::size_t i = 0; i < 4; ++i) CHECK(own.matches(page_of(memory.range(), i).begin, i));
 }
@@ -176,8 +175,8 @@ TEST_CASE("a child that nobody serves reads zeros; its parent goes on") {
     ::waitpid(child, &status, 0);
     return status == 0 && all_match(range, oracle, 0, kPages) ? 0 : 2;
   });
-  auto server = start_or_skip("remote: unserved child", Delivery::thread);
   OracleSource source(seed, kPages);  // child is nullptr
+  auto server = start_or_skip("remote: unserved child", Delivery::thread);
   REQUIRE(client.hand_to(*server, source));
   CHECK(client.wait() == 0);
 }
@@ -195,8 +194,8 @@ TEST_CASE("processes are killed while they are served, and their descriptors go"
     Client living(seed, [](Range range, const OracleSource& oracle) {
       return all_match(range, oracle, 0, kPages) ? 0 : 1;
     });
-    auto server = start_or_skip("remote: killed", Delivery::thread);
     OracleSource source(seed, kPages), source2(seed, kPages);
+    auto server = start_or_skip("remote: killed", Delivery::thread);
     REQUIRE(dying.hand_to(*server, source));
     CHECK(server->remote_spaces() == 1);
     if (round % 2 == 0)
@@ -221,8 +220,8 @@ TEST_CASE("the end of the server fills what its processes still miss") {
     if (::read(ends[0], &go, 1) != 1) return 2;
     return all_match(range, oracle, 0, kPages) ? 0 : 3;
   });
-  auto server = start_or_skip("remote: end", Delivery::thread);
   OracleSource source(seed, kPages);
+  auto server = start_or_skip("remote: end", Delivery::thread);
   REQUIRE(client.hand_to(*server, source));
   server.reset();
   REQUIRE(::write(ends[1], "g", 1) == 1);
@@ -244,8 +243,8 @@ TEST_CASE("pages that were registered and not named end in SIGBUS, not in a loop
         return 0;
       },
       2);
-  auto server = start_or_skip("remote: not named", Delivery::thread);
   OracleSource source(seed, kPages);
+  auto server = start_or_skip("remote: not named", Delivery::thread);
   REQUIRE(client.hand_to(*server, source));
   CHECK(client.wait() == -SIGBUS);
 }
