@@ -61,9 +61,14 @@ Expected<> FaultServer::open() {
 }
 
 FaultServer::~FaultServer() {
-  while (!space_.table.empty()) (void)release(space_.table.begin()->range);
+  for (Range range = any_range(); !range.empty(); range = any_range()) (void)!release(range);
   os::FaultGate::delist(*this);
   thread_.reset();
+}
+
+Range FaultServer::any_range() const {
+  const os::FaultGate::Changing change;  // events may be changing the table
+  return space_.table.empty() ? Range{} : space_.table.begin()->range;
 }
 
 Expected<> FaultServer::start_thread_if_needed() {

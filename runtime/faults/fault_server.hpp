@@ -101,6 +101,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   Expected<> claim_and_add(Range range, const Answerers& more, bool by_signal);
   Expected<> add(Range range, const Answerers& more);
   Expected<> fill_missing(Range range);
+  Range any_range() const;
   Expected<> start_thread_if_needed();
   Expected<> register_everything();
   Expected<> reopen();

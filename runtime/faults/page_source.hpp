@@ -13,6 +13,8 @@
 
 namespace weir::faults {
 
+// A source may go once release() of its range has returned, or its server has gone; a munmap(2)
+// that the server followed by an event is not enough.
 class PageSource {
  public:
   virtual ~PageSource() = default;

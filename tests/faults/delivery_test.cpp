@@ -352,12 +352,12 @@ TEST_CASE("a release waits for events without being in their way") {
   FaultServer::Options options;
   options.required = {UffdFeature::event_remove, UffdFeature::event_unmap,
                       UffdFeature::event_remap};
+  OracleSource other(1, 2);  // released by events, so it outlives the server
   auto server = start_or_skip("delivery: release and events", Delivery::thread, options);
   if (server == nullptr) return;
   std::atomic<bool> stop{false};
   std::atomic<int> failed{0};
   {
-    OracleSource other(1, 2);
     std::vector<std::jthread> changers;
     for (int t = 0; t < 2; ++t) {
       changers.emplace_back([&] {
