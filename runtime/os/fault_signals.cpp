@@ -4,6 +4,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -22,12 +23,21 @@ namespace {
 
 using Claims = RangeMap<SignalFaultHandler*>;
 
+// A handler that ours was installed over.
+struct Previous {
+  struct sigaction action = {};       // written once, before ours is installed over it
+  std::atomic<bool> is_spent{false};  // it was SA_RESETHAND, and has run
+};
+
 // One per signal. Immortal, as the installed handler is.
 struct Dispatch {
+  static constexpr std::size_t kMaxLayers = 8;
+
   int signal;
-  bool installed = false;
-  struct sigaction previous = {};              // written once, before ours is installed
-  std::atomic<bool> previous_is_spent{false};  // it was SA_RESETHAND, and has run
+  // The host may install a handler over ours, and we ours over that with the next claim. Oldest
+  // first.
+  Previous layers[kMaxLayers] = {};
+  std::atomic<std::size_t> layer_count{0};
   Claims claims = {};
 };
 
@@ -74,13 +84,33 @@ bool goes_through_now(const SignalFault& fault) {
   return ::madvise(fault.address.align_down(page_size()).as(), page_size(), advice) == 0;
 }
 
-// As the kernel would have delivered it to the handler that we replaced.
+// How often this fault has been passed on already: a host's handler that we passed it to may chain
+// to ours, which it found there. A call from there has the same signal information, and stands
+// deeper on the stack; a new fault after a handler that jumped away does not stand deeper.
+struct Passing {
+  const siginfo_t* info = nullptr;
+  Address frame;
+  std::size_t depth = 0;
+};
+thread_local constinit Passing passing;
+
+std::size_t times_passed_on(const siginfo_t* info, Address frame) {
+  const bool is_chained = passing.info == info && frame < passing.frame;
+  return is_chained ? passing.depth : 0;
+}
+
+// As the kernel would have delivered it to the handler that we replaced: the newest first, then, when
+// that one chains to us, the one before.
 void pass_on(Dispatch& dispatch, int signal, siginfo_t* info, void* context) {
-  const struct sigaction& target = dispatch.previous;
-  const bool has_none = (target.sa_flags & SA_SIGINFO) == 0 &&
-                        (target.sa_handler == SIG_DFL || target.sa_handler == SIG_IGN);
-  const bool is_spent =
-      (target.sa_flags & SA_RESETHAND) != 0 && dispatch.previous_is_spent.exchange(true);
+  const Address frame(__builtin_frame_address(0));
+  const std::size_t passed = times_passed_on(info, frame);
+  const std::size_t layers = dispatch.layer_count.load(std::memory_order_acquire);
+  Previous& previous = dispatch.layers[layers - 1 - std::min(passed, layers - 1)];
+  const struct sigaction& target = previous.action;
+  const bool has_none = passed >= layers ||
+                        ((target.sa_flags & SA_SIGINFO) == 0 &&
+                         (target.sa_handler == SIG_DFL || target.sa_handler == SIG_IGN));
+  const bool is_spent = (target.sa_flags & SA_RESETHAND) != 0 && previous.is_spent.exchange(true);
   if (has_none || is_spent) {
     // Sent by kill(2), or news of a memory error elsewhere: no instruction will raise it again.
     const bool is_news = info->si_code <= 0 || (signal == SIGBUS && info->si_code == BUS_MCEERR_AO);
@@ -94,6 +124,8 @@ void pass_on(Dispatch& dispatch, int signal, siginfo_t* info, void* context) {
   const auto* user = static_cast<const ucontext_t*>(context);
   for (int s = 1; s < _NSIG; ++s)  // what the interrupted code blocked stays blocked
     if (::sigismember(&user->uc_sigmask, s) == 1) ::sigaddset(&mask, s);
+  const Passing outer = passing;
+  passing = {info, frame, passed + 1};
   sigset_t ours;
   ::pthread_sigmask(SIG_SETMASK, &mask, &ours);
   if ((target.sa_flags & SA_SIGINFO) != 0)
@@ -101,6 +133,7 @@ void pass_on(Dispatch& dispatch, int signal, siginfo_t* info, void* context) {
   else
     target.sa_handler(signal);
   ::pthread_sigmask(SIG_SETMASK, &ours, nullptr);
+  passing = outer;
 }
 
 void on_fault_signal(int signal, siginfo_t* info, void* context) {
@@ -126,19 +159,28 @@ void on_fault_signal(int signal, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
+// Installs our handler where it is not the current one. A host may have installed its own over ours,
+// which may or may not chain; over it, ours works either way.
 Expected<> install(Dispatch& dispatch) {
-  if (dispatch.installed) return {};
+  constexpr const char* kWhat = "installing a fault handler";
+  const std::size_t layers = dispatch.layer_count.load(std::memory_order_relaxed);
+  struct sigaction current = {};
+  if (::sigaction(dispatch.signal, nullptr, &current) != 0) return system_error(errno, kWhat);
+  if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == on_fault_signal) return {};
+  if (layers == Dispatch::kMaxLayers)
+    return fail(ErrorCode::busy, kWhat, "the host has replaced Weir's too often", {},
+                "Install the program's handlers once, and let them chain to what they find");
   struct sigaction action = {};
   action.sa_sigaction = on_fault_signal;
   // All signals wait: the suspend signal of a collector must not find us inside an answer.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigfillset(&action.sa_mask);
-  // Asked for beforehand: another thread may fault as soon as ours is there.
-  if (::sigaction(dispatch.signal, nullptr, &dispatch.previous) != 0 ||
-      ::sigaction(dispatch.signal, &action, nullptr) != 0)
-    return system_error(errno, "installing a fault handler");
-  dispatch.installed = true;
-  return {};
+  // Known beforehand: another thread may fault as soon as ours is there.
+  dispatch.layers[layers].action = current;
+  dispatch.layer_count.store(layers + 1, std::memory_order_release);
+  if (::sigaction(dispatch.signal, &action, nullptr) == 0) return {};
+  dispatch.layer_count.store(layers, std::memory_order_release);
+  return system_error(errno, kWhat);
 }
 
 }  // namespace
@@ -149,8 +191,8 @@ Expected<> claim_signal(int signal, Range range, SignalFaultHandler& handler) {
   if (dispatch.claims.overlaps(range))
     return fail(ErrorCode::busy, "claiming the faults of a range", "it is claimed already", range);
   Claims next = dispatch.claims.with(range, &handler);
-  if (auto done = install(dispatch); !done) return done;
   change.commit();
+  if (auto done = install(dispatch); !done) return done;
   dispatch.claims.swap(next);
   change.end_commit();
   return {};

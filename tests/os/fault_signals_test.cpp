@@ -138,6 +138,38 @@ TEST_CASE("SA_NODEFER leaves the signal open in the host's handler") {
   CHECK(child.exit_code == 0);
 }
 
+namespace {
+struct sigaction under_chaining;
+volatile sig_atomic_t chaining_calls = 0;
+void chain(int signal, siginfo_t* info, void* context) {
+  chaining_calls = chaining_calls + 1;
+  under_chaining.sa_sigaction(signal, info, context);
+}
+}  // namespace
+
+TEST_CASE("a host's handler installed over ours: ours goes over it again, and the chain has an end") {
+  const auto child = in_child([](auto) {
+    install_host(SIGSEGV, nullptr, note_and_open, 0);
+    Opener opener;
+    Pages first;
+    if (!os::claim_signal(SIGSEGV, first.ours.range(), opener)) return 1;
+    // The host's second one, which chains to what it finds: ours.
+    if (::sigaction(SIGSEGV, nullptr, &under_chaining) != 0) return 2;
+    install_host(SIGSEGV, nullptr, chain, 0);
+    Pages second;
+    if (!os::claim_signal(SIGSEGV, second.ours.range(), opener)) return 3;
+    poke(second.ours.range().begin, 1);
+    if (chaining_calls != 0 || opener.calls != 1) return 4;  // ours is first again
+    for (int round = 1; round <= 3; ++round) {
+      poke(second.host.range().begin, 1);
+      if (chaining_calls != round || host_calls != round) return 5;
+      (void)!os::set_access(second.host.range(), os::Access::none);
+    }
+    return 0;
+  });
+  CHECK(child.exit_code == 0);
+}
+
 TEST_CASE("siglongjmp out of the host's plain handler, many times, leaves all well") {
   const auto child = in_child([](auto) {
     install_host(SIGSEGV, jump_out, nullptr, 0);
