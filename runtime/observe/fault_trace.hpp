@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <weir/address.hpp>
 
+#ifdef WEIR_HAVE_SDT
+#include <sys/sdt.h>
+#endif
+
 namespace weir::observe {
 
 enum class FaultStep : std::uint8_t {
@@ -42,6 +46,10 @@ inline std::atomic<FaultObserver*> fault_observer{nullptr};
 void observe_faults(FaultObserver* observer);
 
 inline void tell(FaultStep step, Range pages, bool write) noexcept {
+#ifdef WEIR_HAVE_SDT
+  // For perf, bpftrace and SystemTap: a nop until somebody attaches.
+  DTRACE_PROBE4(weir, fault_step, static_cast<int>(step), write, pages.begin.value(), pages.size);
+#endif
   FaultObserver* observer = fault_observer.load(std::memory_order_acquire);
   if (observer != nullptr) observer->on_fault_event({step, write, pages});
 }

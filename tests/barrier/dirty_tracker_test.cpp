@@ -1,13 +1,13 @@
 // The tracker for anybody's memory: the public face of the barriers.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <set>
-#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 #include <weir/dirty_tracker.hpp>
 
 #include "runtime/os/page_size.hpp"
@@ -144,8 +144,8 @@ TEST_CASE("private file mappings and static data, with async") {
   std::FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
   REQUIRE(::ftruncate(::fileno(file), static_cast<off_t>(8 * os::page_size())) == 0);
-  void* mapped = ::mmap(nullptr, 8 * os::page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE,
-                        ::fileno(file), 0);
+  void* mapped =
+      ::mmap(nullptr, 8 * os::page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE, ::fileno(file), 0);
   REQUIRE(mapped != MAP_FAILED);
   char* memory = static_cast<char*>(mapped);
   REQUIRE(tracker->watch(memory, 8 * os::page_size()).has_value());

@@ -1,12 +1,12 @@
 // fork(2): what the child writes is the child's, its barrier works or reports everything, and the
 // parent notices nothing.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"

@@ -169,9 +169,15 @@ void storm_all(std::size_t threads, std::size_t writes) {
 
 }  // namespace
 
-TEST_CASE("8, 9: a million writes, 1 thread") { storm_all(1, scaled(1'000'000)); }
-TEST_CASE("8, 9: a million writes, 4 threads") { storm_all(4, scaled(1'000'000)); }
-TEST_CASE("8, 9: a million writes, 16 threads") { storm_all(16, scaled(1'000'000)); }
+TEST_CASE("8, 9: a million writes, 1 thread") {
+  storm_all(1, scaled(1'000'000));
+}
+TEST_CASE("8, 9: a million writes, 4 threads") {
+  storm_all(4, scaled(1'000'000));
+}
+TEST_CASE("8, 9: a million writes, 16 threads") {
+  storm_all(16, scaled(1'000'000));
+}
 
 TEST_CASE("9: the same with delays between record and unprotect, and before re-arming") {
   const Delays delays;

@@ -24,14 +24,10 @@ std::unique_ptr<barrier::Barrier> Backend::open() const {
 
 std::vector<Backend> backends() {
   std::vector<Backend> all = {
-      {BarrierKind::async, Delivery::thread},
-      {BarrierKind::async, Delivery::sigbus},
-      {BarrierKind::uffd_thread, {}},
-      {BarrierKind::uffd_thread, {}, true},
-      {BarrierKind::uffd_sigbus, {}},
-      {BarrierKind::mprotect, {}},
-      {BarrierKind::soft_dirty, {}},
-      {BarrierKind::cards, {}},
+      {BarrierKind::async, Delivery::thread}, {BarrierKind::async, Delivery::sigbus},
+      {BarrierKind::uffd_thread, {}},         {BarrierKind::uffd_thread, {}, true},
+      {BarrierKind::uffd_sigbus, {}},         {BarrierKind::mprotect, {}},
+      {BarrierKind::soft_dirty, {}},          {BarrierKind::cards, {}},
       {BarrierKind::always_dirty, {}},
   };
   if (const char* only = std::getenv("WEIR_TEST_BACKEND"); only != nullptr)
@@ -62,7 +58,7 @@ PageSet take_pages(barrier::Barrier& barrier, Range range, barrier::Then then, s
     last = run.end();
     bytes += run.size;
     for (Address a = run.begin; a < run.end(); a = a + barrier.traits().granularity)
-      pages.insert((a - range.begin)  / unit);
+      pages.insert((a - range.begin) / unit);
   };
   const auto taken = barrier.take(range, sink, then);
   REQUIRE_MESSAGE(taken.has_value(), taken.error().message());
@@ -71,8 +67,8 @@ PageSet take_pages(barrier::Barrier& barrier, Range range, barrier::Then then, s
 }
 
 bool reports(barrier::Barrier& barrier, const PageSet& reported, const PageSet& written) {
-  const bool exact = barrier.kind() != BarrierKind::always_dirty &&
-                     barrier.kind() != BarrierKind::soft_dirty;
+  const bool exact =
+      barrier.kind() != BarrierKind::always_dirty && barrier.kind() != BarrierKind::soft_dirty;
   return exact ? reported == written
                : std::includes(reported.begin(), reported.end(), written.begin(), written.end());
 }

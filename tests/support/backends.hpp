@@ -1,16 +1,16 @@
 // Every barrier of this machine through the same test: the contract is one, so the suite is one.
 #pragma once
 
-#include "runtime/barrier/barrier.hpp"
-#include "runtime/barrier/selection.hpp"
-#include "runtime/os/page_size.hpp"
-
 #include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "runtime/barrier/barrier.hpp"
+#include "runtime/barrier/selection.hpp"
+#include "runtime/os/page_size.hpp"
 
 namespace weir::test {
 
@@ -41,8 +41,7 @@ void store(barrier::Barrier& barrier, T* where, T value) {
 // The pages of `range` that one take reports, by index; or what else has `unit` bytes.
 using PageSet = std::set<std::size_t>;
 PageSet take_pages(barrier::Barrier& barrier, Range range,
-                   barrier::Then then = barrier::Then::rearm,
-                   std::size_t unit = os::page_size());
+                   barrier::Then then = barrier::Then::rearm, std::size_t unit = os::page_size());
 
 // What a take must and may report. `exactly` for barriers that are exact, at least for the others.
 bool reports(barrier::Barrier& barrier, const PageSet& reported, const PageSet& written);
