@@ -4,10 +4,14 @@ find_package(Threads REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
-pkg_check_modules(libdeflate IMPORTED_TARGET libdeflate)  # without it, zlib inflates
-if(libdeflate_FOUND)
-  set(WEIR_HAVE_LIBDEFLATE ON)
+
+# Targets of our own name, PkgConfig::weir_<module>: an installed package looks for them too, in
+# projects that may have a PkgConfig::zstd already.
+pkg_check_modules(weir_libzstd REQUIRED IMPORTED_TARGET libzstd)
+set(WEIR_HAVE_LIBDEFLATE OFF)
+if(WEIR_LIBDEFLATE)
+  pkg_check_modules(weir_libdeflate IMPORTED_TARGET libdeflate)
+  set(WEIR_HAVE_LIBDEFLATE ${weir_libdeflate_FOUND})
 endif()
 
 include(CheckIncludeFileCXX)

@@ -24,15 +24,19 @@ echo "== find_package(weir)"
 cmake -G Ninja -S "$here" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" \
   -DCMAKE_CXX_FLAGS="${flags[*]}"
 cmake --build "$scratch/cmake"
-run "$scratch/cmake/consumer"
-if [[ -e $scratch/cmake/consumer-mimalloc ]]; then run "$scratch/cmake/consumer-mimalloc"; fi
+for consumer in consumer consumer-whole consumer-mimalloc; do
+  if [[ -e $scratch/cmake/$consumer ]]; then run "$scratch/cmake/$consumer"; fi
+done
 
 echo "== pkg-config weir"
 pc_dir=$(dirname "$(find "$prefix" -name weir.pc)")
 read -ra compile < <(PKG_CONFIG_PATH=$pc_dir pkg-config --cflags weir)
-read -ra link < <(PKG_CONFIG_PATH=$pc_dir pkg-config --libs weir)
-"$cxx" -std=c++20 "${flags[@]}" "${compile[@]}" "$here/consumer.cpp" "${link[@]}" -o "$scratch/consumer"
-run "$scratch/consumer"
+for how in "" --static; do
+  read -ra link < <(PKG_CONFIG_PATH=$pc_dir pkg-config $how --libs weir)
+  link=("${link[@]/#-lweir/-Wl,--whole-archive,-lweir,--no-whole-archive}")
+  "$cxx" -std=c++20 "${flags[@]}" "${compile[@]}" "$here/consumer.cpp" "${link[@]}" -o "$scratch/consumer"
+  run "$scratch/consumer"
+done
 
 echo "== every public header compiles on its own"
 while read -r header; do
