@@ -1,0 +1,248 @@
+// What a write barrier costs: the first write to an armed page, and taking and re-arming, for every
+// barrier of this machine and, under raw/, for the same work in bare system calls.
+//
+//   first_write/<back-end>/<seq|rand>/mib:<n>/one_in:<n>/threads:<n>   store to 1 of n pages
+//   take/<back-end>/mib:<n>/one_in:<n>                                 1 of n pages was written
+//   take_hot/<back-end>/mib:<n>/one_in:<n>       the same, with every second page left unarmed
+//
+// A benchmark runs once per repetition, and its counters are medians over several rounds of its
+// own; for medians of alternating runs:
+//
+//   bench_barrier --benchmark_filter=... --benchmark_repetitions=9
+//                 --benchmark_enable_random_interleaving=true
+#include <benchmark/benchmark.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "benchmarks/protocol.hpp"
+#include "benchmarks/writing_phase.hpp"
+#include "runtime/os/mapping.hpp"
+#include "runtime/os/page_size.hpp"
+
+namespace weir::bench {
+
+void give_up(const std::string& what) {
+  std::fprintf(stderr, "bench_barrier: %s\n", what.c_str());
+  std::exit(1);
+}
+
+namespace {
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr double kBudgetNs = 50e6;  // of timed work in one benchmark, if a few rounds fit into it
+constexpr std::size_t kMinRounds = 3;
+constexpr std::size_t kMaxRounds = 31;
+
+struct Shape {
+  std::size_t mib;
+  std::size_t one_in;
+  std::size_t threads = 1;
+  Order order = Order::random;
+  std::size_t bytes() const { return mib * kMiB; }
+};
+
+// The same memory for all benchmarks of one size: populated, written, in small pages.
+Range warm_memory(std::size_t bytes) {
+  static os::Mapping memory;
+  if (memory.size() != bytes) {
+    memory = os::Mapping();
+    auto mapped = os::Mapping::anonymous(bytes, os::HugePages::never);
+    if (!mapped) give_up(mapped.error().message());
+    memory = std::move(*mapped);
+  }
+  const Range range = memory.range();
+  for (Address page = range.begin; page < range.end(); page = page + os::page_size())
+    *page.as<volatile char>() = 1;
+  return range;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Collects rounds and reports them.
+class Rounds {
+ public:
+  void add(const PhaseCost& cost, std::size_t traps) {
+    wall_.push_back(cost.wall_ns);
+    cpu_.push_back(cost.cpu_ns);
+    faults_.push_back(cost.faults + static_cast<double>(traps));
+  }
+  void report(benchmark::State& state, const Shape& shape, std::size_t dirty) const {
+    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    const auto writes = static_cast<double>(dirty);
+    const auto pages = static_cast<double>(shape.bytes() / os::page_size());
+    const double busy = static_cast<double>(std::min(shape.threads, cores));
+    state.counters["ns_per_dirty"] = median(wall_) * busy / writes;
+    state.counters["ns_per_page"] = median(wall_) / pages;
+    state.counters["cpu_ns_per_dirty"] = median(cpu_) / writes;
+    state.counters["faults"] = median(faults_);
+    state.counters["writes"] = writes;
+    state.counters["rounds"] = static_cast<double>(wall_.size());
+  }
+
+ private:
+  std::vector<double> wall_, cpu_, faults_;
+};
+
+// How many rounds the budget allows, from one that warmed everything up.
+benchmark::IterationCount rounds_for(const PhaseCost& warm_up) {
+  const auto fitting = static_cast<std::size_t>(kBudgetNs / std::max(warm_up.wall_ns, 1.0));
+  return static_cast<benchmark::IterationCount>(std::clamp(fitting, kMinRounds, kMaxRounds));
+}
+
+// Runs `round`, whose cost is what counts, as often as it fits; each time after `prepare`.
+template <class Prepare, class Round>
+Rounds repeat(benchmark::State& state, const Protocol& protocol, Prepare prepare, Round round) {
+  Rounds rounds;
+  prepare();
+  const benchmark::IterationCount batch = rounds_for(round());
+  while (state.KeepRunningBatch(batch)) {
+    state.PauseTiming();
+    for (benchmark::IterationCount i = 0; i < batch; ++i) {
+      prepare();
+      const std::size_t traps = protocol.traps();
+      state.ResumeTiming();
+      const PhaseCost cost = round();
+      state.PauseTiming();
+      rounds.add(cost, protocol.traps() - traps);
+    }
+    state.ResumeTiming();
+  }
+  return rounds;
+}
+
+void first_write(benchmark::State& state, const Contender& contender, const Shape& shape) {
+  const Range memory = warm_memory(shape.bytes());
+  const auto bytes = bytes_to_write(shape.bytes(), shape.one_in, shape.order);
+  const auto protocol = contender.open(contender.name);
+  protocol->attach(memory);
+  protocol->arm(memory);
+  const Rounds rounds = repeat(
+      state, *protocol, [&] { protocol->take(memory); },
+      [&] { return write_all(memory, bytes, shape.threads, protocol->marks()); });
+  rounds.report(state, shape, bytes.size());
+  if (protocol->take(memory) == 0) state.SkipWithError("nothing was recorded");
+}
+
+enum class Pages { all_armed, every_second_hot };
+
+void take(benchmark::State& state, const Contender& contender, const Shape& shape, Pages pages) {
+  const Range memory = warm_memory(shape.bytes());
+  const auto bytes = bytes_to_write(shape.bytes(), shape.one_in, Order::sequential);
+  const auto protocol = contender.open(contender.name);
+  protocol->attach(memory);
+  if (pages == Pages::all_armed) {
+    protocol->arm(memory);
+  } else {
+    const std::size_t page_size = os::page_size();
+    for (Address page = memory.begin; page < memory.end(); page = page + 2 * page_size)
+      protocol->arm({page, page_size});
+  }
+  std::size_t taken = 0;
+  const Rounds rounds = repeat(
+      state, *protocol, [&] { write_all(memory, bytes, 1, protocol->marks()); },
+      [&] {
+        const PhaseClock clock;
+        taken = protocol->take(memory);
+        return clock.elapsed();
+      });
+  rounds.report(state, shape, bytes.size());
+  if (taken == 0) state.SkipWithError("nothing was recorded");
+}
+
+std::string name_of(const Shape& shape) {
+  return "/mib:" + std::to_string(shape.mib) + "/one_in:" + std::to_string(shape.one_in);
+}
+
+bool fits_into_memory(const Shape& shape) {
+  const auto page_size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto available = static_cast<std::size_t>(::sysconf(_SC_AVPHYS_PAGES)) * page_size;
+  return shape.bytes() < available / 2;
+}
+
+// Sorted by size, so that memory is mapped anew only a few times.
+std::vector<Shape> first_write_grid() {
+  std::vector<Shape> grid = {{64, 64}};
+  for (const Order order : {Order::random, Order::sequential})
+    for (const std::size_t one_in : {1, 8, 64, 1000, 10000})
+      grid.push_back({256, one_in, 1, order});
+  for (const std::size_t one_in : {8, 64})
+    for (const std::size_t threads : {2, 4, 8, 16}) grid.push_back({256, one_in, threads});
+  for (const std::size_t mib : {1024, 4096}) grid.push_back({mib, 64});
+  return grid;
+}
+
+std::vector<Shape> take_grid() {
+  std::vector<Shape> grid = {{64, 64}};
+  for (const std::size_t one_in : {1, 8, 64, 1000, 10000}) grid.push_back({256, one_in});
+  for (const std::size_t mib : {1024, 4096}) grid.push_back({mib, 64});
+  return grid;
+}
+
+// An armed run of its own for each page: mprotect can have no more than vm.max_map_count.
+std::vector<Shape> take_hot_grid() { return {{64, 1}, {64, 8}, {64, 64}}; }
+
+// A raw mprotect has no answer to running out of mappings.
+bool has_room_for_mappings(const Shape& shape) {
+  return shape.bytes() / os::page_size() / shape.one_in < os::max_map_count() / 2;
+}
+
+void register_all(const std::string& prefix, const std::vector<Contender>& contenders) {
+  const auto can_run = [&](const Contender& contender, const Shape& shape) {
+    const bool raw_mprotect = !prefix.empty() && contender.name == "mprotect";
+    return fits_into_memory(shape) && (!raw_mprotect || has_room_for_mappings(shape));
+  };
+  const auto add = [&](const std::string& name, auto run) {
+    benchmark::RegisterBenchmark((prefix + name).c_str(), run)->Unit(benchmark::kMicrosecond);
+  };
+  for (const Contender& who : contenders) {
+    for (const Shape& shape : first_write_grid())
+      if (can_run(who, shape))
+        add("first_write/" + who.name + (shape.order == Order::random ? "/rand" : "/seq") +
+                name_of(shape) + "/threads:" + std::to_string(shape.threads),
+            [=](benchmark::State& state) { first_write(state, who, shape); });
+    for (const Shape& shape : take_grid())
+      if (can_run(who, shape))
+        add("take/" + who.name + name_of(shape),
+            [=](benchmark::State& state) { take(state, who, shape, Pages::all_armed); });
+    for (const Shape& shape : take_hot_grid())
+      if (can_run(who, shape))
+        add("take_hot/" + who.name + name_of(shape),
+            [=](benchmark::State& state) { take(state, who, shape, Pages::every_second_hot); });
+  }
+}
+
+}  // namespace
+}  // namespace weir::bench
+
+int main(int argc, char** argv) {
+  using namespace weir;
+  // A benchmark finds its number of rounds itself. What the caller says comes later, and counts.
+  std::vector<char*> arguments(argv, argv + argc);
+  char once[] = "--benchmark_min_time=0";
+  arguments.insert(arguments.begin() + 1, once);
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+
+  utsname machine{};
+  ::uname(&machine);
+  benchmark::AddCustomContext("kernel", machine.release);
+  benchmark::AddCustomContext("page_size", std::to_string(os::page_size()));
+  benchmark::AddCustomContext("max_map_count", std::to_string(os::max_map_count()));
+  bench::register_all("", bench::own_barriers());
+  bench::register_all("raw/", bench::raw_protocols());
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
