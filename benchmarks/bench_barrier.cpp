@@ -189,7 +189,9 @@ std::vector<Shape> take_grid() {
 }
 
 // An armed run of its own for each page: mprotect can have no more than vm.max_map_count.
-std::vector<Shape> take_hot_grid() { return {{64, 1}, {64, 8}, {64, 64}}; }
+std::vector<Shape> take_hot_grid() {
+  return {{64, 1}, {64, 8}, {64, 64}};
+}
 
 // A raw mprotect has no answer to running out of mappings.
 bool has_room_for_mappings(const Shape& shape) {

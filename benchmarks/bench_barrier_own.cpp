@@ -31,8 +31,8 @@ class OwnBarrier final : public Protocol {
   void arm(Range part) override { value_or_give_up(barrier_->arm(part)); }
   std::size_t take(Range part) override {
     std::size_t bytes = 0;
-    value_or_give_up(
-        barrier_->take(part, [&](Range run) { bytes += run.size; }, barrier::Then::rearm));
+    value_or_give_up(barrier_->take(
+        part, [&](Range run) { bytes += run.size; }, barrier::Then::rearm));
     return bytes;
   }
   std::size_t traps() const override { return barrier_->counters().traps; }
@@ -56,8 +56,7 @@ std::vector<Contender> own_barriers() {
     if (auto barrier = barrier::open_barrier(kind); barrier)
       all.push_back({name_of(kind), open});
     else
-      std::fprintf(stderr, "not here: %s: %s\n", name_of(kind),
-                   barrier.error().message().c_str());
+      std::fprintf(stderr, "not here: %s: %s\n", name_of(kind), barrier.error().message().c_str());
   }
   return all;
 }

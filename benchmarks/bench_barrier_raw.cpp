@@ -34,8 +34,7 @@ void must(bool good, const char* what) {
 int open_userfaultfd(UffdFeatures features) {
   int fd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
   if (fd < 0)
-    fd = static_cast<int>(
-        ::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUserModeOnly));
+    fd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | abi::kUserModeOnly));
   if (fd < 0) return -1;
   abi::UffdioApi api{abi::kUffdApi, features.bits(), 0};
   if (::ioctl(fd, abi::kApi, &api) == 0) return fd;

@@ -14,7 +14,8 @@ BarrierTraits always_dirty_traits() {
 
 }  // namespace
 
-AlwaysDirtyBarrier::AlwaysDirtyBarrier() : Barrier(BarrierKind::always_dirty, always_dirty_traits()) {}
+AlwaysDirtyBarrier::AlwaysDirtyBarrier()
+    : Barrier(BarrierKind::always_dirty, always_dirty_traits()) {}
 
 Expected<> AlwaysDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   tracked.armed.set(span);

@@ -1,5 +1,5 @@
-// always-dirty: everything that is armed counts as written. Always right, on any machine; the oracle
-// for all others.
+// always-dirty: everything that is armed counts as written. Always right, on any machine; the
+// oracle for all others.
 #pragma once
 
 #include "runtime/barrier/barrier.hpp"

@@ -1,10 +1,10 @@
 #include "runtime/barrier/async_barrier.hpp"
 
+#include <mutex>
+
 #include "runtime/barrier/fault_injection.hpp"
 #include "runtime/barrier/fill_modes.hpp"
 #include "runtime/os/page_size.hpp"
-
-#include <mutex>
 
 namespace weir::barrier {
 
@@ -24,14 +24,16 @@ Expected<std::unique_ptr<Barrier>> AsyncBarrier::open(Delivery delivery) {
       new AsyncBarrier(traits, std::move(*server), std::move(*pagemap)));
 }
 
-AsyncBarrier::AsyncBarrier(const BarrierTraits& traits,
-                           std::unique_ptr<faults::FaultServer> server, os::Pagemap pagemap)
+AsyncBarrier::AsyncBarrier(const BarrierTraits& traits, std::unique_ptr<faults::FaultServer> server,
+                           os::Pagemap pagemap)
     : Barrier(BarrierKind::async, traits),
       server_(std::move(server)),
       pagemap_(std::move(pagemap)),
       regions_{} {}
 
-AsyncBarrier::~AsyncBarrier() { detach_all(); }
+AsyncBarrier::~AsyncBarrier() {
+  detach_all();
+}
 
 Expected<> AsyncBarrier::begin(TrackedRange& tracked) {
   count_system_call();
@@ -73,13 +75,12 @@ Expected<> AsyncBarrier::take_units(TrackedRange& tracked, UnitSpan span, Then t
     query.any_of = {os::PageCategory::present, os::PageCategory::swapped};
 
   count_system_call();
-  auto done = pagemap_.scan(tracked.range_of(span), query, regions_,
-                            [&](Range run, os::PageCategories) {
-                              UnitBits::for_words(tracked.units_in(run), [&](std::size_t index,
-                                                                             std::uint64_t mask) {
-                                tracked.taken.set_in(index, mask & tracked.armed.load(index));
-                              });
-                            });
+  auto done =
+      pagemap_.scan(tracked.range_of(span), query, regions_, [&](Range run, os::PageCategories) {
+        UnitBits::for_words(tracked.units_in(run), [&](std::size_t index, std::uint64_t mask) {
+          tracked.taken.set_in(index, mask & tracked.armed.load(index));
+        });
+      });
   if (!done) {  // pages may have been armed again without a report
     count_extra(take_all_armed(tracked, span, Then::rearm));
     return done;

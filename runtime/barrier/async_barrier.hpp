@@ -2,17 +2,17 @@
 // in one walk of the page tables (PAGEMAP_SCAN). No trap in user space, no thread, no signal, no
 // privilege, and system calls that write are seen. Linux 6.7.
 //
-// "Written" and "not armed" are the same to the kernel, so a take over a range where both occur only
-// looks, then arms again what was armed: one walk instead of one per armed run, and nothing that
-// was left unarmed gets armed in passing.
+// "Written" and "not armed" are the same to the kernel, so a take over a range where both occur
+// only looks, then arms again what was armed: one walk instead of one per armed run, and nothing
+// that was left unarmed gets armed in passing.
 #pragma once
+
+#include <array>
+#include <memory>
 
 #include "runtime/barrier/barrier.hpp"
 #include "runtime/faults/fault_server.hpp"
 #include "runtime/os/pagemap.hpp"
-
-#include <array>
-#include <memory>
 
 namespace weir::barrier {
 

@@ -1,11 +1,12 @@
 #include "runtime/barrier/barrier.hpp"
 
+#include <sched.h>
+
+#include <string_view>
+
 #include "runtime/os/fault_gate.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
-
-#include <sched.h>
-#include <string_view>
 
 namespace weir::barrier {
 
@@ -16,8 +17,8 @@ Expected<> Barrier::attach(Range range) {
   if (range.empty() || !range.is_aligned(os::page_size()))
     return fail(ErrorCode::misaligned, kWhat, "start and size must be multiples of the page size",
                 range);
-  auto tracked = TrackedRange::create(
-      range, static_cast<unsigned>(std::countr_zero(traits_.granularity)));
+  auto tracked =
+      TrackedRange::create(range, static_cast<unsigned>(std::countr_zero(traits_.granularity)));
   if (!tracked) return tl::unexpected(tracked.error());
   {
     os::FaultGate::Changing change;

@@ -1,34 +1,33 @@
 // The contract of all write barriers: which pages of the attached ranges were written.
 //
-// The law, the same for all [no-lost-write]: a write that completes after arm() returned is reported
-// by the next take() that begins after it, or by the one in progress. More may be reported than was
-// written; the counters say how much. A mechanism that fails reports everything, is set up anew
-// where that is possible, and says why in notes() [say-why].
+// The law, the same for all [no-lost-write]: a write that completes after arm() returned is
+// reported by the next take() that begins after it, or by the one in progress. More may be reported
+// than was written; the counters say how much. A mechanism that fails reports everything, is set up
+// anew where that is possible, and says why in notes() [say-why].
 //
 //   unarmed --arm--> armed --first write--> armed and dirty --take(rearm)--> armed
 //      ^               |                            |
 //      +---disarm------+--------disarm--------------+--take(leave)--> unarmed
 //
 // attach, arm, take and detach are called by one collector thread, the world stopped or not; disarm
-// also by a mutator, for memory that only it writes to. Writes are recorded concurrently with all of
-// them, save where traits().needs_stopped_world. None is called from a signal handler. The sink of
-// take() runs with nothing locked, and may touch attached memory.
+// also by a mutator, for memory that only it writes to. Writes are recorded concurrently with all
+// of them, save where traits().needs_stopped_world. None is called from a signal handler. The sink
+// of take() runs with nothing locked, and may touch attached memory.
 //
 // This class does what all barriers share; a back-end implements the five hooks.
 #pragma once
-
-#include "runtime/barrier/tracked_range.hpp"
-#include "runtime/os/function_ref.hpp"
-#include "runtime/os/range_map.hpp"
-#include "runtime/os/shared_lock.hpp"
-
-#include <weir/barrier.hpp>
-#include <weir/error.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <memory>
 #include <vector>
+#include <weir/barrier.hpp>
+#include <weir/error.hpp>
+
+#include "runtime/barrier/tracked_range.hpp"
+#include "runtime/os/function_ref.hpp"
+#include "runtime/os/range_map.hpp"
+#include "runtime/os/shared_lock.hpp"
 
 namespace weir::faults {
 class FaultServer;
@@ -82,7 +81,8 @@ class Barrier {
   virtual Expected<> arm_units(TrackedRange& tracked, UnitSpan span) = 0;
   // Takes the protection off; the armed and dirty bits are cleared after it.
   virtual Expected<> disarm_units(TrackedRange& tracked, UnitSpan span) = 0;
-  // All of `span` is mapped. Adds the written units to `taken`, and re-arms them or clears their armed bits.
+  // All of `span` is mapped. Adds the written units to `taken`, and re-arms them or clears their
+  // armed bits.
   virtual Expected<> take_units(TrackedRange& tracked, UnitSpan span, Then then) = 0;
   // Waits until what the program did before this call has been recorded. Nothing held.
   virtual void settle() {}

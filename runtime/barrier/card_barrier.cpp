@@ -1,9 +1,9 @@
 #include "runtime/barrier/card_barrier.hpp"
 
-#include "runtime/os/fault_gate.hpp"
-
 #include <atomic>
 #include <cstring>
+
+#include "runtime/os/fault_gate.hpp"
 
 namespace weir::barrier {
 namespace {

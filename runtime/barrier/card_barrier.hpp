@@ -3,10 +3,10 @@
 // weir_write_barrier anyway.
 #pragma once
 
+#include <memory>
+
 #include "runtime/barrier/barrier.hpp"
 #include "runtime/os/off_heap.hpp"
-
-#include <memory>
 
 namespace weir::barrier {
 

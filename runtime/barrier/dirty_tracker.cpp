@@ -1,15 +1,14 @@
+#include <algorithm>
+#include <mutex>
 #include <weir/dirty_tracker.hpp>
 
 #include "runtime/barrier/selection.hpp"
-
-#include <algorithm>
-#include <mutex>
 
 namespace weir {
 
 struct DirtyTracker::State {
   barrier::Selection selection;
-  std::mutex lock;            // over `watched`, and one call at a time
+  std::mutex lock;  // over `watched`, and one call at a time
   std::vector<Range> watched;
 };
 
@@ -68,9 +67,15 @@ void DirtyTracker::wrote(const void* first, std::size_t bytes) {
   state_->selection.barrier->record(Range::of(first, bytes));
 }
 
-BarrierKind DirtyTracker::barrier() const { return state_->selection.barrier->kind(); }
-BarrierTraits DirtyTracker::traits() const { return state_->selection.barrier->traits(); }
-BarrierCounters DirtyTracker::counters() const { return state_->selection.barrier->counters(); }
+BarrierKind DirtyTracker::barrier() const {
+  return state_->selection.barrier->kind();
+}
+BarrierTraits DirtyTracker::traits() const {
+  return state_->selection.barrier->traits();
+}
+BarrierCounters DirtyTracker::counters() const {
+  return state_->selection.barrier->counters();
+}
 
 std::vector<BarrierRefusal> DirtyTracker::refusals() const {
   std::vector<BarrierRefusal> all = state_->selection.refusals;

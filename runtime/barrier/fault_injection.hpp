@@ -1,4 +1,5 @@
-// Places where the tests make a race wide: each is a hook that is normally absent, one relaxed load.
+// Places where the tests make a race wide: each is a hook that is normally absent, one relaxed
+// load.
 #pragma once
 
 #include <atomic>

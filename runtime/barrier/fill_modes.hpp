@@ -1,11 +1,11 @@
 // Which missing pages arrive armed: what the barriers on userfaultfd answer to a page source.
 #pragma once
 
+#include <shared_mutex>
+
 #include "runtime/barrier/tracked_range.hpp"
 #include "runtime/faults/write_fault_handler.hpp"
 #include "runtime/os/page_size.hpp"
-
-#include <shared_mutex>
 
 namespace weir::barrier {
 

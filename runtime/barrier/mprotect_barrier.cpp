@@ -1,11 +1,11 @@
 #include "runtime/barrier/mprotect_barrier.hpp"
 
+#include <algorithm>
+#include <csignal>
+
 #include "runtime/observe/fault_trace.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
-
-#include <algorithm>
-#include <csignal>
 
 namespace weir::barrier {
 namespace {
@@ -28,7 +28,9 @@ Expected<std::unique_ptr<Barrier>> MprotectBarrier::open() {
 MprotectBarrier::MprotectBarrier(const BarrierTraits& traits, std::size_t mappings_allowed)
     : TrappingBarrier(BarrierKind::mprotect, traits), mappings_allowed_(mappings_allowed) {}
 
-MprotectBarrier::~MprotectBarrier() { detach_all(); }
+MprotectBarrier::~MprotectBarrier() {
+  detach_all();
+}
 
 Expected<> MprotectBarrier::begin(TrackedRange& tracked) {
   if (!os::is_mapped(tracked.range))

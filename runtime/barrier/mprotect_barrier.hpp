@@ -6,11 +6,11 @@
 // says so; memory that cannot be protected again counts as written until it can.
 #pragma once
 
-#include "runtime/barrier/trapping_barrier.hpp"
-#include "runtime/os/fault_signals.hpp"
-
 #include <atomic>
 #include <memory>
+
+#include "runtime/barrier/trapping_barrier.hpp"
+#include "runtime/os/fault_signals.hpp"
 
 namespace weir::barrier {
 

@@ -21,13 +21,20 @@ Expected<Value> by_name(const std::array<Value, N>& values, std::string_view nam
 
 const char* name_of(BarrierKind kind) {
   switch (kind) {
-    case BarrierKind::async: return "async";
-    case BarrierKind::uffd_thread: return "uffd-thread";
-    case BarrierKind::uffd_sigbus: return "uffd-sigbus";
-    case BarrierKind::mprotect: return "mprotect";
-    case BarrierKind::soft_dirty: return "soft-dirty";
-    case BarrierKind::cards: return "cards";
-    case BarrierKind::always_dirty: return "always-dirty";
+    case BarrierKind::async:
+      return "async";
+    case BarrierKind::uffd_thread:
+      return "uffd-thread";
+    case BarrierKind::uffd_sigbus:
+      return "uffd-sigbus";
+    case BarrierKind::mprotect:
+      return "mprotect";
+    case BarrierKind::soft_dirty:
+      return "soft-dirty";
+    case BarrierKind::cards:
+      return "cards";
+    case BarrierKind::always_dirty:
+      return "always-dirty";
   }
   return "unknown";
 }
@@ -38,15 +45,17 @@ const char* name_of(Delivery delivery) {
 
 Expected<std::optional<BarrierKind>> parse_barrier(std::string_view name) {
   if (name == "auto") return std::optional<BarrierKind>();
-  auto kind = by_name(kBarrierKinds, name, [](BarrierKind k) { return name_of(k); },
-                      "choosing a write barrier", "auto");
+  auto kind = by_name(
+      kBarrierKinds, name, [](BarrierKind k) { return name_of(k); }, "choosing a write barrier",
+      "auto");
   if (!kind) return Unexpected(kind.error());
   return std::optional<BarrierKind>(*kind);
 }
 
 Expected<Delivery> parse_delivery(std::string_view name) {
-  return by_name(std::array{Delivery::thread, Delivery::sigbus}, name,
-                 [](Delivery d) { return name_of(d); }, "choosing a fault delivery", "");
+  return by_name(
+      std::array{Delivery::thread, Delivery::sigbus}, name, [](Delivery d) { return name_of(d); },
+      "choosing a fault delivery", "");
 }
 
 }  // namespace weir

@@ -34,17 +34,23 @@ Expected<> check_pair(BarrierKind kind, std::optional<Delivery> delivery) {
   return {};
 }
 
-Expected<std::unique_ptr<Barrier>> open_untested(BarrierKind kind,
-                                                 std::optional<Delivery> delivery,
+Expected<std::unique_ptr<Barrier>> open_untested(BarrierKind kind, std::optional<Delivery> delivery,
                                                  bool user_mode_only) {
   switch (kind) {
-    case BarrierKind::async: return AsyncBarrier::open(delivery.value_or(Delivery::thread));
-    case BarrierKind::uffd_thread: return UffdBarrier::open(Delivery::thread, user_mode_only);
-    case BarrierKind::uffd_sigbus: return UffdBarrier::open(Delivery::sigbus, user_mode_only);
-    case BarrierKind::mprotect: return MprotectBarrier::open();
-    case BarrierKind::soft_dirty: return SoftDirtyBarrier::open();
-    case BarrierKind::cards: return std::unique_ptr<Barrier>(new CardBarrier);
-    case BarrierKind::always_dirty: return std::unique_ptr<Barrier>(new AlwaysDirtyBarrier);
+    case BarrierKind::async:
+      return AsyncBarrier::open(delivery.value_or(Delivery::thread));
+    case BarrierKind::uffd_thread:
+      return UffdBarrier::open(Delivery::thread, user_mode_only);
+    case BarrierKind::uffd_sigbus:
+      return UffdBarrier::open(Delivery::sigbus, user_mode_only);
+    case BarrierKind::mprotect:
+      return MprotectBarrier::open();
+    case BarrierKind::soft_dirty:
+      return SoftDirtyBarrier::open();
+    case BarrierKind::cards:
+      return std::unique_ptr<Barrier>(new CardBarrier);
+    case BarrierKind::always_dirty:
+      return std::unique_ptr<Barrier>(new AlwaysDirtyBarrier);
   }
   return fail(ErrorCode::invalid_argument, kWhat, "no such barrier");
 }

@@ -1,19 +1,19 @@
 // Opens a barrier by name, or the best one that proves itself here.
 #pragma once
 
-#include "runtime/barrier/barrier.hpp"
-
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "runtime/barrier/barrier.hpp"
+
 namespace weir::barrier {
 
 struct BarrierOptions {
-  std::optional<BarrierKind> kind;            // nullopt: choose
-  std::optional<Delivery> delivery;           // of userfaults; nullopt: what the barrier needs
-  bool accept_efault = false;                 // system calls that write to armed pages may fail
-  bool writers_are_stopped = false;           // during arm and take
+  std::optional<BarrierKind> kind;   // nullopt: choose
+  std::optional<Delivery> delivery;  // of userfaults; nullopt: what the barrier needs
+  bool accept_efault = false;        // system calls that write to armed pages may fail
+  bool writers_are_stopped = false;  // during arm and take
 };
 
 struct Selection {
@@ -21,7 +21,8 @@ struct Selection {
   std::vector<BarrierRefusal> refusals;  // of better ones, best first
 };
 
-// One barrier, proven by its self-test. The pair of barrier and delivery must be one that can exist.
+// One barrier, proven by its self-test. The pair of barrier and delivery must be one that can
+// exist.
 Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind,
                                                 std::optional<Delivery> delivery = {},
                                                 bool user_mode_only = false);

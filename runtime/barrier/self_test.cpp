@@ -1,10 +1,10 @@
 #include "runtime/barrier/self_test.hpp"
 
+#include <bitset>
+
 #include "runtime/os/kernel_write.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
-
-#include <bitset>
 
 namespace weir::barrier {
 namespace {

@@ -1,5 +1,5 @@
-// A barrier proves itself in this process before it is trusted: a back-end that opens is not yet one
-// that records (clear_refs succeeds on kernels that record nothing; a sandbox may answer for a
+// A barrier proves itself in this process before it is trusted: a back-end that opens is not yet
+// one that records (clear_refs succeeds on kernels that record nothing; a sandbox may answer for a
 // system call). Takes well under a millisecond.
 #pragma once
 

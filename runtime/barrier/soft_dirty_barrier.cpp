@@ -23,7 +23,9 @@ Expected<> SoftDirtyBarrier::begin(TrackedRange& tracked) {
   return SoftDirtyCoordinator::the().add(tracked);
 }
 
-void SoftDirtyBarrier::end(TrackedRange& tracked) { SoftDirtyCoordinator::the().remove(tracked); }
+void SoftDirtyBarrier::end(TrackedRange& tracked) {
+  SoftDirtyCoordinator::the().remove(tracked);
+}
 
 Expected<> SoftDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   count_system_call();
@@ -44,6 +46,8 @@ Expected<> SoftDirtyBarrier::take_units(TrackedRange& tracked, UnitSpan span, Th
   return {};
 }
 
-Expected<> SoftDirtyBarrier::recover() { return SoftDirtyCoordinator::the().reopen(); }
+Expected<> SoftDirtyBarrier::recover() {
+  return SoftDirtyCoordinator::the().reopen();
+}
 
 }  // namespace weir::barrier

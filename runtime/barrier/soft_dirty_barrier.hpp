@@ -1,14 +1,14 @@
 // soft-dirty: /proc/self/clear_refs arms, the soft-dirty bit of /proc/self/pagemap tells. Where the
-// kernel has it (CONFIG_MEM_SOFT_DIRTY), and only with the writers stopped: reading and clearing are
-// two steps, and a write between them would leave no trace.
+// kernel has it (CONFIG_MEM_SOFT_DIRTY), and only with the writers stopped: reading and clearing
+// are two steps, and a write between them would leave no trace.
 //
 // clear_refs acts on the whole process, so all barriers of this kind share one coordinator, which
 // saves everybody's record before it clears.
 #pragma once
 
-#include "runtime/barrier/barrier.hpp"
-
 #include <memory>
+
+#include "runtime/barrier/barrier.hpp"
 
 namespace weir::barrier {
 

@@ -1,9 +1,9 @@
 #include "runtime/barrier/soft_dirty_coordinator.hpp"
 
-#include "runtime/os/clear_refs.hpp"
-
 #include <algorithm>
 #include <span>
+
+#include "runtime/os/clear_refs.hpp"
 
 namespace weir::barrier {
 

@@ -1,16 +1,15 @@
 // The one user of clear_refs in a process, for all soft-dirty barriers.
 #pragma once
 
+#include <array>
+#include <mutex>
+#include <weir/error.hpp>
+#include <weir/memory_fd.hpp>
+
 #include "runtime/barrier/tracked_range.hpp"
 #include "runtime/os/fault_gate.hpp"
 #include "runtime/os/pagemap.hpp"
 #include "runtime/os/range_map.hpp"
-
-#include <weir/error.hpp>
-#include <weir/memory_fd.hpp>
-
-#include <array>
-#include <mutex>
 
 namespace weir::barrier {
 

@@ -6,14 +6,13 @@
 // [no-lost-write].
 #pragma once
 
-#include "runtime/barrier/unit_bits.hpp"
-#include "runtime/os/shared_lock.hpp"
-
+#include <cstddef>
+#include <memory>
 #include <weir/address.hpp>
 #include <weir/error.hpp>
 
-#include <cstddef>
-#include <memory>
+#include "runtime/barrier/unit_bits.hpp"
+#include "runtime/os/shared_lock.hpp"
 
 namespace weir::barrier {
 

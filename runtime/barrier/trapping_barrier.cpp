@@ -1,11 +1,11 @@
 #include "runtime/barrier/trapping_barrier.hpp"
 
-#include "runtime/barrier/fault_injection.hpp"
-#include "runtime/observe/fault_trace.hpp"
-
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
+
+#include "runtime/barrier/fault_injection.hpp"
+#include "runtime/observe/fault_trace.hpp"
 
 namespace weir::barrier {
 namespace {
@@ -34,7 +34,8 @@ Expected<> TrappingBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   tracked.dirty.clear(span);
   tracked.armed.set(span);
   auto done = protect(tracked, span);
-  if (!done) tracked.armed.clear(span);  // a page that is protected all the same traps once, no more
+  if (!done)
+    tracked.armed.clear(span);  // a page that is protected all the same traps once, no more
   return done;
 }
 

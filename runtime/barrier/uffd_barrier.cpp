@@ -54,7 +54,9 @@ UffdBarrier::UffdBarrier(BarrierKind kind, const BarrierTraits& traits,
                          std::unique_ptr<faults::FaultServer> server)
     : TrappingBarrier(kind, traits), server_(std::move(server)) {}
 
-UffdBarrier::~UffdBarrier() { detach_all(); }
+UffdBarrier::~UffdBarrier() {
+  detach_all();
+}
 
 Expected<> UffdBarrier::begin(TrackedRange& tracked) {
   count_system_call();
@@ -95,7 +97,9 @@ Expected<> UffdBarrier::check_alive() {
               "Keep descriptors that you did not open");
 }
 
-Expected<> UffdBarrier::recover() { return server_->recover(); }
+Expected<> UffdBarrier::recover() {
+  return server_->recover();
+}
 
 faults::Answer UffdBarrier::on_write_fault(Address page) noexcept {
   TrackedRange* tracked = find(page);

@@ -2,10 +2,10 @@
 // or by SIGBUS in the writing thread. Linux 5.7; unpopulated memory needs 6.4 or is populated here.
 #pragma once
 
+#include <memory>
+
 #include "runtime/barrier/trapping_barrier.hpp"
 #include "runtime/faults/fault_server.hpp"
-
-#include <memory>
 
 namespace weir::barrier {
 

@@ -2,16 +2,15 @@
 // fault path and the collector may meet; whole operations are not.
 #pragma once
 
-#include "runtime/os/off_heap.hpp"
-
-#include <weir/error.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <weir/error.hpp>
+
+#include "runtime/os/off_heap.hpp"
 
 namespace weir::barrier {
 
@@ -34,7 +33,9 @@ class UnitBits {
     return bits;
   }
 
-  bool test(std::size_t unit) const { return (load(unit / kWordBits) >> (unit % kWordBits) & 1) != 0; }
+  bool test(std::size_t unit) const {
+    return (load(unit / kWordBits) >> (unit % kWordBits) & 1) != 0;
+  }
   // True when it was not set before.
   bool set(std::size_t unit) { return (set_in(unit / kWordBits, bit(unit)) & bit(unit)) == 0; }
 
@@ -75,7 +76,8 @@ class UnitBits {
       const std::size_t index = unit / kWordBits;
       const std::size_t past = std::min(span.end(), (index + 1) * kWordBits);
       const std::size_t size = past - unit;
-      const std::uint64_t low = size == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << size) - 1;
+      const std::uint64_t low =
+          size == kWordBits ? ~std::uint64_t{0} : (std::uint64_t{1} << size) - 1;
       visit(index, low << (unit % kWordBits));
       unit = past;
     }

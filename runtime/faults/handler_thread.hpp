@@ -1,9 +1,8 @@
 // The thread that answers userfaults: waits for messages of one local and any number of remote
 // descriptors, and puts off what the kernel cannot do while an address space changes.
 //
-// It sleeps in poll(2) when nothing is put off, looking once a second whether its descriptor is still
-// its own, blocks all signals, and allocates
-// only when another process joins or forks.
+// It sleeps in poll(2) when nothing is put off, looking once a second whether its descriptor is
+// still its own, blocks all signals, and allocates only when another process joins or forks.
 #pragma once
 
 #include <poll.h>

@@ -47,9 +47,9 @@ UffdOutcome PageFiller::put(std::size_t offset, std::size_t bytes, Put put_run) 
   const auto put_and_tell = [&](Range run, CopyMode mode) {
     const UffdOutcome outcome = put_run(run, mode);
     if (outcome == UffdOutcome::done)
-      observe::tell(mode == CopyMode::plain ? observe::FaultStep::filled
-                                            : observe::FaultStep::filled_armed,
-                    run, cause_.write);
+      observe::tell(
+          mode == CopyMode::plain ? observe::FaultStep::filled : observe::FaultStep::filled_armed,
+          run, cause_.write);
     return outcome;
   };
   const UffdOutcome outcome = writes_ != nullptr ? writes_->on_fill(pages, cause_, put_and_tell)

@@ -1,8 +1,9 @@
 #include "runtime/os/clear_refs.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace weir::os {
 

@@ -99,17 +99,17 @@ std::size_t times_passed_on(const siginfo_t* info, Address frame) {
   return is_chained ? passing.depth : 0;
 }
 
-// As the kernel would have delivered it to the handler that we replaced: the newest first, then, when
-// that one chains to us, the one before.
+// As the kernel would have delivered it to the handler that we replaced: the newest first, then,
+// when that one chains to us, the one before.
 void pass_on(Dispatch& dispatch, int signal, siginfo_t* info, void* context) {
   const Address frame(__builtin_frame_address(0));
   const std::size_t passed = times_passed_on(info, frame);
   const std::size_t layers = dispatch.layer_count.load(std::memory_order_acquire);
   Previous& previous = dispatch.layers[layers - 1 - std::min(passed, layers - 1)];
   const struct sigaction& target = previous.action;
-  const bool has_none = passed >= layers ||
-                        ((target.sa_flags & SA_SIGINFO) == 0 &&
-                         (target.sa_handler == SIG_DFL || target.sa_handler == SIG_IGN));
+  const bool has_none =
+      passed >= layers || ((target.sa_flags & SA_SIGINFO) == 0 &&
+                           (target.sa_handler == SIG_DFL || target.sa_handler == SIG_IGN));
   const bool is_spent = (target.sa_flags & SA_RESETHAND) != 0 && previous.is_spent.exchange(true);
   if (has_none || is_spent) {
     // Sent by kill(2), or news of a memory error elsewhere: no instruction will raise it again.
@@ -159,8 +159,8 @@ void on_fault_signal(int signal, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-// Installs our handler where it is not the current one. A host may have installed its own over ours,
-// which may or may not chain; over it, ours works either way.
+// Installs our handler where it is not the current one. A host may have installed its own over
+// ours, which may or may not chain; over it, ours works either way.
 Expected<> install(Dispatch& dispatch) {
   constexpr const char* kWhat = "installing a fault handler";
   const std::size_t layers = dispatch.layer_count.load(std::memory_order_relaxed);

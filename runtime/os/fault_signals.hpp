@@ -2,8 +2,8 @@
 // there before, as if Weir were not.
 //
 // The process's handler is installed with the first claim and stays. A host that installs its own
-// over it should chain to ours, as ours does to what it found; with the next claim ours is installed
-// over the host's again.
+// over it should chain to ours, as ours does to what it found; with the next claim ours is
+// installed over the host's again.
 #pragma once
 
 #include <weir/address.hpp>

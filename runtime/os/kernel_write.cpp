@@ -1,8 +1,9 @@
 #include "runtime/os/kernel_write.hpp"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace weir::os {
 

@@ -1,11 +1,12 @@
 #include "runtime/os/mapping.hpp"
 
-#include "runtime/os/page_size.hpp"
+#include <sys/mman.h>
 
 #include <cerrno>
 #include <fstream>
-#include <sys/mman.h>
 #include <utility>
+
+#include "runtime/os/page_size.hpp"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22

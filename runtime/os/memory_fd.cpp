@@ -91,7 +91,9 @@ MemoryFd& MemoryFd::operator=(MemoryFd&& other) noexcept {
   return *this;
 }
 
-MemoryFd::~MemoryFd() { close(); }
+MemoryFd::~MemoryFd() {
+  close();
+}
 
 void MemoryFd::close() {
   const bool intact = is_intact();
@@ -104,7 +106,9 @@ bool MemoryFd::is_intact() const {
   return fd >= 0 && inode_of(fd) == slot_->inode.load(std::memory_order_relaxed);
 }
 
-void MemoryFd::follow_forks() { (void)ForkTable::first(); }
+void MemoryFd::follow_forks() {
+  (void)ForkTable::first();
+}
 
 int MemoryFd::release() {
   if (slot_ == nullptr) return -1;

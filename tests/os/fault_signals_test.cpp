@@ -147,7 +147,8 @@ void chain(int signal, siginfo_t* info, void* context) {
 }
 }  // namespace
 
-TEST_CASE("a host's handler installed over ours: ours goes over it again, and the chain has an end") {
+TEST_CASE(
+    "a host's handler installed over ours: ours goes over it again, and the chain has an end") {
   const auto child = in_child([](auto) {
     install_host(SIGSEGV, nullptr, note_and_open, 0);
     Opener opener;
