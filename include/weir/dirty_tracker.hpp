@@ -42,9 +42,12 @@ class DirtyTracker {
 
   // Whole pages of private writable memory. Errors: misaligned; busy (overlaps a watched range);
   // not_registered (not mapped); unsupported (memory of a kind that this barrier cannot watch).
-  // On error nothing is watched that was not watched before.
+  // On error nothing is watched that was not watched before. While it is watched: where
+  // traits().owns_protection, do not mprotect(2) it; where traits().forgets_released, do not give
+  // pages of it back with MADV_DONTNEED.
   Expected<> watch(void* memory, std::size_t bytes);
-  // Exactly a range that was given to watch(). Unmap memory only after this.
+  // Exactly a range that was given to watch(). Unmap or move memory only after this (take() reports
+  // a range with a hole in it as written as a whole, with the reason among refusals()).
   Expected<> unwatch(void* memory, std::size_t bytes);
 
   // Calls sink(Range) for each run of pages written since the last take, in address order within a
