@@ -101,6 +101,31 @@ TEST_CASE("noticed whatever has its number now, and write-watching recovers") {
   }
 }
 
+TEST_CASE("a store that waits when the number has become another file goes on, and is recorded") {
+  auto server = start_or_skip("lost descriptor: a store", Delivery::thread, watching());
+  if (server == nullptr) return;
+  auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
+  Watcher watcher(memory.range());
+  watcher.server = server.get();
+  REQUIRE(server->watch_writes(memory.range(), watcher));
+  watcher.arm(0, 4);
+  poke(memory.range().begin, 'a');
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const int number = its_number();
+  REQUIRE(::dup2(ends[0], number) == number);  // never ready
+  poke(page_of(memory.range(), 1).begin, 'b');
+  CHECK(!server->is_alive());
+  REQUIRE(server->recover());
+  CHECK(watcher.is_dirty(1));
+  watcher.arm(0, 4);
+  poke(page_of(memory.range(), 2).begin, 'c');
+  CHECK(watcher.is_dirty(2));
+  CHECK(!watcher.is_dirty(3));
+  CHECK(server->release(memory.range()));
+  for (const int fd : {number, ends[0], ends[1]}) ::close(fd);
+}
+
 TEST_CASE("with pages to be filled the process stops with a sentence") {
   for (const Delivery delivery : kDeliveries) {
     CAPTURE(name_of(delivery));
