@@ -36,6 +36,7 @@ namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 constexpr double kBudgetNs = 50e6;  // of timed work in one benchmark, if a few rounds fit into it
+constexpr double kSlowNs = 200e6;   // such a round is long enough to be its own median
 constexpr std::size_t kMinRounds = 3;
 constexpr std::size_t kMaxRounds = 31;
 
@@ -95,6 +96,7 @@ class Rounds {
 
 // How many rounds the budget allows, from one that warmed everything up.
 benchmark::IterationCount rounds_for(const PhaseCost& warm_up) {
+  if (warm_up.wall_ns > kSlowNs) return 1;
   const auto fitting = static_cast<std::size_t>(kBudgetNs / std::max(warm_up.wall_ns, 1.0));
   return static_cast<benchmark::IterationCount>(std::clamp(fitting, kMinRounds, kMaxRounds));
 }
@@ -169,28 +171,27 @@ bool fits_into_memory(const Shape& shape) {
   return shape.bytes() < available / 2;
 }
 
-// Sorted by size, so that memory is mapped anew only a few times.
-std::vector<Shape> first_write_grid() {
-  std::vector<Shape> grid = {{64, 64}};
-  for (const Order order : {Order::random, Order::sequential})
-    for (const std::size_t one_in : {1, 8, 64, 1000, 10000})
-      grid.push_back({256, one_in, 1, order});
+enum class Family { first_write, take, take_hot };
+
+struct Grid {
+  Family family;
+  std::vector<Shape> shapes;
+};
+
+// Density, threads and size, each varied while the others stand still.
+std::vector<Grid> grids() {
+  Grid first_write{Family::first_write, {{64, 64}, {1024, 64}, {4096, 64}}};
+  Grid take{Family::take, first_write.shapes};
+  for (const std::size_t one_in : {1, 8, 64, 1000, 10000}) {
+    first_write.shapes.push_back({256, one_in, 1, Order::random});
+    first_write.shapes.push_back({256, one_in, 1, Order::sequential});
+    take.shapes.push_back({256, one_in});
+  }
   for (const std::size_t one_in : {8, 64})
-    for (const std::size_t threads : {2, 4, 8, 16}) grid.push_back({256, one_in, threads});
-  for (const std::size_t mib : {1024, 4096}) grid.push_back({mib, 64});
-  return grid;
-}
-
-std::vector<Shape> take_grid() {
-  std::vector<Shape> grid = {{64, 64}};
-  for (const std::size_t one_in : {1, 8, 64, 1000, 10000}) grid.push_back({256, one_in});
-  for (const std::size_t mib : {1024, 4096}) grid.push_back({mib, 64});
-  return grid;
-}
-
-// An armed run of its own for each page: mprotect can have no more than vm.max_map_count.
-std::vector<Shape> take_hot_grid() {
-  return {{64, 1}, {64, 8}, {64, 64}};
+    for (const std::size_t threads : {2, 4, 8, 16})
+      first_write.shapes.push_back({256, one_in, threads});
+  // Each armed page is a mapping of its own to mprotect, and there can be vm.max_map_count.
+  return {first_write, take, {Family::take_hot, {{64, 1}, {64, 8}, {64, 64}}}};
 }
 
 // A raw mprotect has no answer to running out of mappings.
@@ -198,29 +199,43 @@ bool has_room_for_mappings(const Shape& shape) {
   return shape.bytes() / os::page_size() / shape.one_in < os::max_map_count() / 2;
 }
 
-void register_all(const std::string& prefix, const std::vector<Contender>& contenders) {
-  const auto can_run = [&](const Contender& contender, const Shape& shape) {
-    const bool raw_mprotect = !prefix.empty() && contender.name == "mprotect";
-    return fits_into_memory(shape) && (!raw_mprotect || has_room_for_mappings(shape));
+struct Side {
+  const char* prefix;
+  std::vector<Contender> contenders;
+};
+
+void add(const Side& side, const Contender& who, Family family, const Shape& shape) {
+  const bool raw_mprotect = *side.prefix != '\0' && who.name == "mprotect";
+  if (!fits_into_memory(shape) || (raw_mprotect && !has_room_for_mappings(shape))) return;
+  const auto add_as = [&](const std::string& name, auto run) {
+    benchmark::RegisterBenchmark((side.prefix + name).c_str(), run)->Unit(benchmark::kMicrosecond);
   };
-  const auto add = [&](const std::string& name, auto run) {
-    benchmark::RegisterBenchmark((prefix + name).c_str(), run)->Unit(benchmark::kMicrosecond);
-  };
-  for (const Contender& who : contenders) {
-    for (const Shape& shape : first_write_grid())
-      if (can_run(who, shape))
-        add("first_write/" + who.name + (shape.order == Order::random ? "/rand" : "/seq") +
-                name_of(shape) + "/threads:" + std::to_string(shape.threads),
-            [=](benchmark::State& state) { first_write(state, who, shape); });
-    for (const Shape& shape : take_grid())
-      if (can_run(who, shape))
-        add("take/" + who.name + name_of(shape),
-            [=](benchmark::State& state) { take(state, who, shape, Pages::all_armed); });
-    for (const Shape& shape : take_hot_grid())
-      if (can_run(who, shape))
-        add("take_hot/" + who.name + name_of(shape),
-            [=](benchmark::State& state) { take(state, who, shape, Pages::every_second_hot); });
+  switch (family) {
+    case Family::first_write:
+      return add_as("first_write/" + who.name +
+                        (shape.order == Order::random ? "/rand" : "/seq") + name_of(shape) +
+                        "/threads:" + std::to_string(shape.threads),
+                    [=](benchmark::State& state) { first_write(state, who, shape); });
+    case Family::take:
+      return add_as("take/" + who.name + name_of(shape), [=](benchmark::State& state) {
+        take(state, who, shape, Pages::all_armed);
+      });
+    case Family::take_hot:
+      return add_as("take_hot/" + who.name + name_of(shape), [=](benchmark::State& state) {
+        take(state, who, shape, Pages::every_second_hot);
+      });
   }
+}
+
+// By size first: memory is mapped and populated once for each.
+void add_all() {
+  const Side sides[] = {{"", own_barriers()}, {"raw/", raw_protocols()}};
+  for (const std::size_t mib : {64, 256, 1024, 4096})
+    for (const Grid& grid : grids())
+      for (const Side& side : sides)
+        for (const Contender& who : side.contenders)
+          for (const Shape& shape : grid.shapes)
+            if (shape.mib == mib) add(side, who, grid.family, shape);
 }
 
 }  // namespace
@@ -242,8 +257,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("kernel", machine.release);
   benchmark::AddCustomContext("page_size", std::to_string(os::page_size()));
   benchmark::AddCustomContext("max_map_count", std::to_string(os::max_map_count()));
-  bench::register_all("", bench::own_barriers());
-  bench::register_all("raw/", bench::raw_protocols());
+  bench::add_all();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;
