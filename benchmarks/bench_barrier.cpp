@@ -5,8 +5,8 @@
 //   take/<back-end>/mib:<n>/one_in:<n>                                 1 of n pages was written
 //   take_hot/<back-end>/mib:<n>/one_in:<n>       the same, with every second page left unarmed
 //
-// A benchmark runs once per repetition, and its counters are medians over several rounds of its
-// own; for medians of alternating runs:
+// Read the counters: medians over the rounds of one repetition. "Time" is that of all its rounds
+// together, and their number varies. For medians of alternating repetitions:
 //
 //   bench_barrier --benchmark_filter=... --benchmark_repetitions=9
 //                 --benchmark_enable_random_interleaving=true
@@ -95,10 +95,10 @@ class Rounds {
 };
 
 // How many rounds the budget allows, from one that warmed everything up.
-benchmark::IterationCount rounds_for(const PhaseCost& warm_up) {
+std::size_t rounds_for(const PhaseCost& warm_up) {
   if (warm_up.wall_ns > kSlowNs) return 1;
   const auto fitting = static_cast<std::size_t>(kBudgetNs / std::max(warm_up.wall_ns, 1.0));
-  return static_cast<benchmark::IterationCount>(std::clamp(fitting, kMinRounds, kMaxRounds));
+  return std::clamp(fitting, kMinRounds, kMaxRounds);
 }
 
 // Runs `round`, whose cost is what counts, as often as it fits; each time after `prepare`.
@@ -106,10 +106,11 @@ template <class Prepare, class Round>
 Rounds repeat(benchmark::State& state, const Protocol& protocol, Prepare prepare, Round round) {
   Rounds rounds;
   prepare();
-  const benchmark::IterationCount batch = rounds_for(round());
-  while (state.KeepRunningBatch(batch)) {
+  const std::size_t batch = rounds_for(round());
+  for (auto iteration : state) {  // as many in each repetition, which the library insists on
+    (void)iteration;
     state.PauseTiming();
-    for (benchmark::IterationCount i = 0; i < batch; ++i) {
+    for (std::size_t i = 0; i < batch; ++i) {
       prepare();
       const std::size_t traps = protocol.traps();
       state.ResumeTiming();
