@@ -213,14 +213,12 @@ void add(const Side& side, const Contender& who, Family family, const Shape& sha
   };
   switch (family) {
     case Family::first_write:
-      return add_as("first_write/" + who.name +
-                        (shape.order == Order::random ? "/rand" : "/seq") + name_of(shape) +
-                        "/threads:" + std::to_string(shape.threads),
+      return add_as("first_write/" + who.name + (shape.order == Order::random ? "/rand" : "/seq") +
+                        name_of(shape) + "/threads:" + std::to_string(shape.threads),
                     [=](benchmark::State& state) { first_write(state, who, shape); });
     case Family::take:
-      return add_as("take/" + who.name + name_of(shape), [=](benchmark::State& state) {
-        take(state, who, shape, Pages::all_armed);
-      });
+      return add_as("take/" + who.name + name_of(shape),
+                    [=](benchmark::State& state) { take(state, who, shape, Pages::all_armed); });
     case Family::take_hot:
       return add_as("take_hot/" + who.name + name_of(shape), [=](benchmark::State& state) {
         take(state, who, shape, Pages::every_second_hot);
