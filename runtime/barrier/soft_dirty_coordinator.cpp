@@ -1,7 +1,9 @@
 #include "runtime/barrier/soft_dirty_coordinator.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <span>
+#include <utility>
 
 #include "runtime/os/clear_refs.hpp"
 
@@ -40,17 +42,25 @@ Expected<> SoftDirtyCoordinator::add(TrackedRange& tracked) {
   if (ranges_.overlaps(tracked.range))
     return fail(ErrorCode::busy, "attaching memory to a barrier",
                 "another soft-dirty barrier watches it already", tracked.range);
-  auto next = ranges_.with(tracked.range, &tracked);
+  auto populated = UnitBits::create(tracked.units().count);
+  if (!populated) return Unexpected(populated.error());
+  auto watched = std::make_unique<Watched>(Watched{tracked, std::move(*populated)});
+  auto next = ranges_.with(tracked.range, watched.get());
   change.commit();
   if (ranges_.empty())
     if (auto opened = open_files(); !opened) return opened;
   ranges_.swap(next);
   change.end_commit();
+  (void)watched.release();
   return {};
 }
 
 void SoftDirtyCoordinator::remove(TrackedRange& tracked) {
+  std::unique_ptr<Watched> watched;  // freed after the gate is open again
   os::FaultGate::Changing change;
+  auto* entry = ranges_.find_exactly(tracked.range);
+  if (entry == nullptr) return;
+  watched.reset(entry->value);
   auto next = ranges_.without(tracked.range);
   change.commit();
   ranges_.swap(next);
@@ -65,21 +75,30 @@ Expected<> SoftDirtyCoordinator::harvest() {
   return os::clear_soft_dirty(clear_refs_);
 }
 
-Expected<> SoftDirtyCoordinator::harvest(TrackedRange& tracked) {
+Expected<> SoftDirtyCoordinator::harvest(Watched& watched) {
+  TrackedRange& tracked = watched.tracked;
   const std::size_t units = tracked.units().count;
   for (std::size_t first = 0; first < units; first += entries_.size()) {
     const std::size_t count = std::min(entries_.size(), units - first);
     const std::span<std::uint64_t> entries(entries_.data(), count);
     auto read = pagemap_.read_entries(tracked.range_of({first, count}).begin, entries);
     if (!read) return read;
-    for (std::size_t i = 0; i < count; ++i)
-      if ((entries[i] & os::kEntrySoftDirty) != 0) tracked.dirty.set(first + i);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t unit = first + i;
+      const bool populated = (entries[i] & (os::kEntryPresent | os::kEntrySwapped)) != 0;
+      const bool released = !populated && watched.populated.test(unit);
+      if ((entries[i] & os::kEntrySoftDirty) != 0 || released) tracked.dirty.set(unit);
+      if (released)
+        watched.populated.clear({unit, 1});
+      else if (populated)
+        watched.populated.set(unit);
+    }
   }
   return {};
 }
 
 void SoftDirtyCoordinator::after_fork_in_child() noexcept {
-  for (auto& entry : ranges_) entry.value->dirty.set(entry.value->units());
+  for (auto& entry : ranges_) entry.value->tracked.dirty.set(entry.value->tracked.units());
   // The files were the parent's, and are closed by now. Where /proc is gone, each take says so.
   if (!ranges_.empty()) (void)open_files();
 }

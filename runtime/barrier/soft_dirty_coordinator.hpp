@@ -31,15 +31,22 @@ class SoftDirtyCoordinator final : public os::ForkParticipant {
   void after_fork_in_child() noexcept override;
 
  private:
+  // `populated`: which pages the last harvest found in memory or swap. One that is in neither any
+  // more was released (MADV_DONTNEED), and its soft-dirty bit went with it.
+  struct Watched {
+    TrackedRange& tracked;
+    UnitBits populated;
+  };
+
   SoftDirtyCoordinator() { os::FaultGate::enlist(*this); }
-  Expected<> harvest(TrackedRange& tracked);
+  Expected<> harvest(Watched& watched);
   Expected<> open_files();
   void close_files();
 
   std::mutex lock_;  // one harvest at a time
   os::Pagemap pagemap_;
   MemoryFd clear_refs_;
-  os::RangeMap<TrackedRange*> ranges_;
+  os::RangeMap<Watched*> ranges_;  // owned
   std::array<std::uint64_t, 4096> entries_{};
 };
 

@@ -166,6 +166,19 @@ TEST_CASE("10: a write to a hole, to a zero page, after DONTNEED, and after mpro
   });
 }
 
+TEST_CASE("10: a written page that is released before the take is reported all the same") {
+  for_each_backend([](Barrier& barrier) {
+    if (barrier.traits().forgets_released) return;
+    const Attached memory(barrier);
+    memory.populate();
+    memory.arm();
+    (void)memory.take();
+    store(barrier, memory.page(20), 'k');
+    REQUIRE(::madvise(memory.page(20), os::page_size(), MADV_DONTNEED) == 0);
+    CHECK(memory.take().count(20) == 1);
+  });
+}
+
 TEST_CASE("13: huge pages: a whole arming keeps the law at the size of pages") {
   for_each_backend([](Barrier& barrier) {
     constexpr std::size_t kHuge = std::size_t{2} << 20;
@@ -183,6 +196,31 @@ TEST_CASE("13: huge pages: a whole arming keeps the law at the size of pages") {
     const Range half = Range{mapping.range().begin, kHuge / 2};
     CHECK(take_pages(barrier, half).count(3) == 1);
     CHECK(take_pages(barrier, mapping.range()).count(kHuge / 2 / os::page_size() + 5) == 1);
+    CHECK(barrier.detach(mapping.range()).has_value());
+  });
+}
+
+TEST_CASE("13: the huge zero page, armed, keeps the law when it is split by a write") {
+  for_each_backend([](Barrier& barrier) {
+    constexpr std::size_t kHuge = std::size_t{2} << 20;
+    os::Mapping mapping =
+        os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
+    const auto page = [&](std::size_t i) { return mapping.as<char>() + i * os::page_size(); };
+    const std::size_t half = kHuge / os::page_size();
+    CHECK(*static_cast<volatile char*>(page(1)) == 0);  // the first half is read, the other a hole
+    REQUIRE(barrier.attach(mapping.range()).has_value());
+    CHECK(barrier.arm(mapping.range()).has_value());
+    (void)take_pages(barrier, mapping.range());
+    for (const std::size_t i : {std::size_t{3}, half + 3}) store(barrier, page(i), 'p');
+    PageSet reported = take_pages(barrier, mapping.range());
+    CHECK(reported.count(3) == 1);
+    CHECK(reported.count(half + 3) == 1);
+    // The neighbours, which the split made pages of their own.
+    for (const std::size_t i : {std::size_t{4}, half - 1, half + 4, 2 * half - 1})
+      store(barrier, page(i), 'q');
+    reported = take_pages(barrier, mapping.range());
+    for (const std::size_t i : {std::size_t{4}, half - 1, half + 4, 2 * half - 1})
+      CHECK(reported.count(i) == 1);
     CHECK(barrier.detach(mapping.range()).has_value());
   });
 }
@@ -307,6 +345,39 @@ TEST_CASE("two ranges, detached and attached again, keep apart") {
     }
     CHECK(reports(barrier, one.take(), {1}));
   });
+}
+
+TEST_CASE("two barriers of a kind at once: taking or arming one leaves the other's record") {
+  for (const Backend& backend : backends()) {
+    const auto first = backend.open();
+    const auto second = backend.open();
+    if (first == nullptr || second == nullptr) continue;
+    INFO("back-end ", backend.name());
+    const Attached one(*first);
+    const Attached two(*second);
+    one.populate();
+    two.populate();
+    one.arm();
+    two.arm();
+    (void)one.take();
+    (void)two.take();
+    for (std::size_t round = 0; round < 4; ++round) {
+      store(*first, one.page(round), 'v');
+      store(*second, two.page(10 + round), 'v');
+      CHECK(reports(*first, one.take(), {round}));
+      store(*first, one.page(40), 'v');
+      {
+        const Attached three(*second, 8);  // arming more, and letting go of it
+        three.populate();
+        three.arm();
+      }
+      CHECK(reports(*second, two.take(), {10 + round}));
+      CHECK(reports(*first, one.take(), {40}));
+      CHECK(reports(*second, two.take(), {}));
+    }
+    CHECK(first->notes().empty());
+    CHECK(second->notes().empty());
+  }
 }
 
 TEST_CASE("a pair of barrier and delivery that cannot exist is refused with a sentence") {
