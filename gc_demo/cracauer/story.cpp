@@ -292,7 +292,7 @@ std::size_t Story::page_of(Address address) const {
 std::string Story::name_of(const LogEntry& entry) const {
   const bool in_handler = entry.step != Step::touch && entry.step != Step::went_on;
   if (entry.thread != main_thread_ && entry.thread != worker_thread_) return "handler";
-  const std::string thread = entry.thread == main_thread_ ? "main" : "worker";
+  std::string thread = entry.thread == main_thread_ ? "main" : "worker";
   if (!in_handler) return thread;
   const bool write_fault = entry.step == Step::armed_write || entry.step == Step::recorded ||
                            entry.step == Step::unprotecting;
