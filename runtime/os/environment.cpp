@@ -12,7 +12,7 @@ constexpr std::string_view kBarriers[] = {"auto",     "async",      "uffd-thread
                                           "mprotect", "soft-dirty", "cards",       "always-dirty"};
 constexpr std::string_view kDeliveries[] = {"thread", "sigbus"};
 constexpr std::string_view kOffHeaps[] = {"mimalloc", "system"};
-constexpr std::string_view kTiers[] = {"quick", "default", "nightly"};
+constexpr std::string_view kTiers[] = {"smoke", "quick", "default", "nightly"};
 
 constexpr std::array kVariables = {
     VariableInfo{Variable::barrier, "WEIR_BARRIER", kBarriers, "`auto`",

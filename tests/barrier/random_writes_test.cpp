@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
@@ -50,6 +51,8 @@ class Storm {
   }
   ~Storm() { CHECK(barrier_.detach(memory_.range()).has_value()); }
 
+  std::size_t cycles() const { return cycles_.load(); }
+
   // Until `writes` stores retired, with kMinCycles takes among them; false as soon as one is lost.
   bool run(std::size_t writes, const Take& take) {
     std::vector<std::thread> writers;
@@ -83,7 +86,10 @@ class Storm {
     for (Sequence n = 1; !enough(n) && !stop.load(std::memory_order_relaxed); ++n) {
       const std::size_t page = random() % kPages;
       std::shared_lock<std::shared_mutex> world(world_, std::defer_lock);
-      if (barrier_.traits().needs_stopped_world) world.lock();
+      if (barrier_.traits().needs_stopped_world) {
+        while (stopping_.load()) std::this_thread::yield();  // or the taker waits for ever
+        world.lock();
+      }
       word_ref(thread, page).store(n, std::memory_order_relaxed);
       if (barrier_.traits().needs_calls)
         barrier_.record(Range::of(word(thread, page), sizeof(Sequence)));
@@ -98,7 +104,11 @@ class Storm {
       before[i] = retired_[i].load(std::memory_order_acquire);
     {
       std::unique_lock<std::shared_mutex> world(world_, std::defer_lock);
-      if (barrier_.traits().needs_stopped_world) world.lock();
+      if (barrier_.traits().needs_stopped_world) {
+        stopping_ = true;
+        world.lock();
+        stopping_ = false;
+      }
       const auto taken = take(memory_.range(), [&](Range run) { read(run); });
       if (!taken) return false;
     }
@@ -129,7 +139,8 @@ class Storm {
   std::vector<std::atomic<Sequence>> retired_;
   std::vector<Sequence> mirror_;
   std::atomic<std::size_t> cycles_{0};
-  std::shared_mutex world_;
+  std::shared_mutex world_;  // prefers readers, which are the writers here: hence stopping_
+  std::atomic<bool> stopping_{false};
 };
 
 Take honest(Barrier& barrier) {
@@ -162,8 +173,12 @@ void storm_all(std::size_t threads, std::size_t writes) {
   const std::uint64_t seed = seed_for("random writes");
   for_each_backend([&](Barrier& barrier) {
     Storm storm(barrier, threads, seed);
+    const auto start = std::chrono::steady_clock::now();
     CHECK(storm.run(writes, honest(barrier)));
     CHECK(barrier.notes().empty());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    std::printf("  %s, %zu threads: %zu takes in %.1f s\n", name_of(barrier.kind()), threads,
+                storm.cycles(), took.count());
   });
 }
 

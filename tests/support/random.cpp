@@ -17,14 +17,17 @@ std::uint64_t seed_for(const char* test_name) {
 Tier tier() {
   const char* name = std::getenv("WEIR_TEST_TIER");
   if (name == nullptr || std::strcmp(name, "default") == 0) return Tier::standard;
+  if (std::strcmp(name, "smoke") == 0) return Tier::smoke;
   if (std::strcmp(name, "quick") == 0) return Tier::quick;
   if (std::strcmp(name, "nightly") == 0) return Tier::nightly;
-  std::fprintf(stderr, "WEIR_TEST_TIER=%s is unknown; use quick, default or nightly\n", name);
+  std::fprintf(stderr, "WEIR_TEST_TIER=%s is unknown; use smoke, quick, default or nightly\n", name);
   std::abort();
 }
 
 std::size_t scaled(std::size_t standard) {
   switch (tier()) {
+    case Tier::smoke:
+      return standard / 100 > 0 ? standard / 100 : 1;
     case Tier::quick:
       return standard / 10 > 0 ? standard / 10 : 1;
     case Tier::standard:
