@@ -80,10 +80,10 @@ class Rounds {
   void report(benchmark::State& state, const Shape& shape, std::size_t dirty) const {
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
     const auto writes = static_cast<double>(dirty);
-    const auto pages = static_cast<double>(shape.bytes() / os::page_size());
+    const std::size_t pages = shape.bytes() / os::page_size();
     const double busy = static_cast<double>(std::min(shape.threads, cores));
     state.counters["ns_per_dirty"] = median(wall_) * busy / writes;
-    state.counters["ns_per_page"] = median(wall_) / pages;
+    state.counters["ns_per_page"] = median(wall_) / static_cast<double>(pages);
     state.counters["cpu_ns_per_dirty"] = median(cpu_) / writes;
     state.counters["faults"] = median(faults_);
     state.counters["writes"] = writes;

@@ -303,7 +303,7 @@ void FaultServer::after_fork_in_child() noexcept {
   const bool had_thread = thread_ != nullptr;
   if (had_thread) {
     thread_->forget_after_fork();
-    thread_.release();  // its state may be half changed; the thread itself is not here
+    (void)thread_.release();  // its state may be half changed; the thread itself is not here
   }
   auto reopened = reopen();
   if (reopened && had_thread) reopened = start_thread_if_needed();
