@@ -29,7 +29,7 @@ class Client {
  public:
   using Body = std::function<int(Range, const OracleSource&)>;
 
-  Client(std::uint64_t seed, Body body, std::size_t unnamed_pages = 0) {
+  Client(std::uint64_t seed, const Body& body, std::size_t unnamed_pages = 0) {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) == 0);
     pid_ = ::fork();
     if (pid_ == 0) ::_exit(run(seed, body, unnamed_pages));

@@ -82,7 +82,7 @@ class OracleSource final : public faults::PageSource {
   PageSource* child = nullptr;
 
  private:
-  enum : unsigned char { kImage, kFilled, kRemoved, kDamaged };
+  static constexpr unsigned char kImage = 0, kFilled = 1, kRemoved = 2, kDamaged = 3;
   bool in_image(std::size_t i) const { return state_[i] == kImage || state_[i] == kFilled; }
 
   std::size_t cluster_;
@@ -152,23 +152,23 @@ class HostSigbus {
   static bool is_raised_by_reading(Address page) {
     install();
     volatile bool raised = false;
-    is_expected_ = true;
-    if (sigsetjmp(back_, 1) == 0)
+    is_expected = true;
+    if (sigsetjmp(back, 1) == 0)
       (void)peek(page);
     else
       raised = true;
-    is_expected_ = false;
+    is_expected = false;
     return raised;
   }
 
  private:
   static void handle(int signal) {
-    if (is_expected_) ::siglongjmp(back_, 1);
+    if (is_expected) ::siglongjmp(back, 1);
     std::signal(signal, SIG_DFL);
     ::raise(signal);
   }
-  static inline thread_local volatile bool is_expected_ = false;
-  static inline thread_local sigjmp_buf back_;
+  static inline thread_local volatile bool is_expected = false;
+  static inline thread_local sigjmp_buf back;
 };
 
 // A server, or nothing and a printed reason.

@@ -8,10 +8,12 @@
 #include "runtime/image/codec.hpp"
 
 extern "C" {
+// NOLINTBEGIN(readability-identifier-naming): the C library's
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
+// NOLINTEND(readability-identifier-naming)
 
 static std::size_t allocations = 0;
 

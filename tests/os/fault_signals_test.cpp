@@ -322,7 +322,7 @@ TEST_CASE("on an alternate stack, and on one thread of many") {
     Pages pages;
     Opener opener;
     if (!os::claim_signal(SIGSEGV, pages.ours.range(), opener)) return 1;
-    std::jthread([&] {
+    std::jthread other([&] {
       auto memory = *os::Mapping::anonymous(std::size_t{64} << 10);
       stack_t stack = {};
       stack.ss_sp = memory.as();
@@ -332,6 +332,7 @@ TEST_CASE("on an alternate stack, and on one thread of many") {
       stack.ss_flags = SS_DISABLE;
       ::sigaltstack(&stack, nullptr);
     });
+    other.join();
     return opener.calls == 1 ? 0 : 2;
   });
   CHECK(child.exit_code == 0);
