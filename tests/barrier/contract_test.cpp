@@ -203,8 +203,7 @@ TEST_CASE("13: huge pages: a whole arming keeps the law at the size of pages") {
 TEST_CASE("13: the huge zero page, armed, keeps the law when it is split by a write") {
   for_each_backend([](Barrier& barrier) {
     constexpr std::size_t kHuge = std::size_t{2} << 20;
-    os::Mapping mapping =
-        os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
+    os::Mapping mapping = os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
     const auto page = [&](std::size_t i) { return mapping.as<char>() + i * os::page_size(); };
     const std::size_t half = kHuge / os::page_size();
     CHECK(*static_cast<volatile char*>(page(1)) == 0);  // the first half is read, the other a hole

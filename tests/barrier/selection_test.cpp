@@ -1,11 +1,12 @@
 // What `auto` takes on this kernel, for this user: what the probe finds says what it must be, and
 // every better barrier is refused with the thing that is missing.
+#include "runtime/barrier/selection.hpp"
+
 #include <doctest/doctest.h>
 
 #include <cstdio>
 #include <string>
 
-#include "runtime/barrier/selection.hpp"
 #include "runtime/os/probe.hpp"
 #include "tests/support/backends.hpp"
 
@@ -18,9 +19,9 @@ namespace {
 
 // What the choice is about, found by other means than the barriers' own self-tests.
 struct Machine {
-  bool scan;        // WP_ASYNC and PAGEMAP_SCAN
-  bool full;        // a full userfaultfd with write protection
-  bool user_mode;   // any userfaultfd with write protection
+  bool scan;       // WP_ASYNC and PAGEMAP_SCAN
+  bool full;       // a full userfaultfd with write protection
+  bool user_mode;  // any userfaultfd with write protection
   bool soft_dirty;
   UffdFeatures features;
 
@@ -71,8 +72,7 @@ TEST_CASE("auto takes the best that the kernel and the options allow") {
       const Selection selection = select(options);
       CAPTURE(stopped);
       CAPTURE(efault);
-      CHECK(std::string(name_of(selection.barrier->kind())) ==
-            name_of(expected(machine, options)));
+      CHECK(std::string(name_of(selection.barrier->kind())) == name_of(expected(machine, options)));
       // tools/test-kernels compares these lines with what it knows of a kernel.
       std::printf("auto%s%s: %s\n", stopped ? ", writers stopped" : "",
                   efault ? ", EFAULT accepted" : "", name_of(selection.barrier->kind()));

@@ -20,7 +20,8 @@ Tier tier() {
   if (std::strcmp(name, "smoke") == 0) return Tier::smoke;
   if (std::strcmp(name, "quick") == 0) return Tier::quick;
   if (std::strcmp(name, "nightly") == 0) return Tier::nightly;
-  std::fprintf(stderr, "WEIR_TEST_TIER=%s is unknown; use smoke, quick, default or nightly\n", name);
+  std::fprintf(stderr, "WEIR_TEST_TIER=%s is unknown; use smoke, quick, default or nightly\n",
+               name);
   std::abort();
 }
 

@@ -15,8 +15,8 @@ std::uint64_t seed_for(const char* test_name);
 // How much randomised work to do: WEIR_TEST_TIER=smoke|quick|default|nightly.
 enum class Tier { smoke, quick, standard, nightly };
 Tier tier();
-// `standard` scaled to the tier: a hundredth of it for smoke (emulated machines), a tenth for quick,
-// twenty times for nightly.
+// `standard` scaled to the tier: a hundredth of it for smoke (emulated machines), a tenth for
+// quick, twenty times for nightly.
 std::size_t scaled(std::size_t standard);
 
 }  // namespace weir::test
