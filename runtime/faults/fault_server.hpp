@@ -65,7 +65,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   // UffdFeature::event_remove) has reached the handlers. Nothing held.
   void settle() const;
 
-  // Is the descriptor still the one that we opened? Two system calls.
+  // Is the descriptor still the one that we opened? One system call, or two.
   bool is_alive() const;
   // Opens a new descriptor in place of a lost one and registers everything anew. Each barrier is
   // told that its protection is gone, also when this fails. With pages served lazily there is no

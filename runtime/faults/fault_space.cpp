@@ -128,16 +128,22 @@ void FaultSpace::on_remove(const RemoveEvent& event) {
 
 void FaultSpace::own(Userfaultfd&& opened) {
   descriptor_ = std::move(opened);
-  identity_ = os::FileIdentity::of(descriptor_.fd());
+  identity_ = is_userfaultfd() ? os::FileIdentity::of(descriptor_.fd()) : os::FileIdentity();
+  identity_may_be_shared_ = identity_.may_be_shared();
 }
 
-bool FaultSpace::is_intact() const {
-  // Any page will do: WAKE looks at nothing but its own queue. It tells a userfaultfd from another
-  // anonymous file where these have no identities of their own. No operation on memory would tell
-  // two userfaultfds of one process apart.
+bool FaultSpace::is_userfaultfd() const {
+  // Any page will do: WAKE looks at nothing but its own queue.
   const Range anything{Address(this).align_down(os::page_size()), os::page_size()};
+  return descriptor_.is_open() && descriptor_.wake(anything).outcome != UffdOutcome::closed;
+}
+
+// Asked for each batch of messages. An identity of its own can only be that of the userfaultfd that
+// own() saw; a shared one may be any anonymous file's. No operation on memory would tell two
+// userfaultfds of one process apart.
+bool FaultSpace::is_intact() const {
   return identity_ == os::FileIdentity::of(descriptor_.fd()) &&
-         descriptor_.wake(anything).outcome != UffdOutcome::closed;
+         (!identity_may_be_shared_ || is_userfaultfd());
 }
 
 bool FaultSpace::is_process_gone() const {

@@ -55,7 +55,8 @@ class FaultSpace {
   void on_remove(const RemoveEvent& event);
 
   void own(Userfaultfd&& opened);
-  // Is the descriptor still the file that own() was given? Two system calls.
+  // Is the descriptor still the file that own() was given, and that a userfaultfd? One system call,
+  // two where files may share an identity.
   bool is_intact() const;
   // Has the process ended whose memory this is? Nothing tells, so it is asked for. One system call.
   bool is_process_gone() const;
@@ -73,9 +74,11 @@ class FaultSpace {
  private:
   Answer let_write(const Table::Entry& entry, Address page) noexcept;
   Answer fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept;
+  bool is_userfaultfd() const;
 
   Userfaultfd descriptor_;
-  os::FileIdentity identity_;
+  os::FileIdentity identity_;  // none if it is not a userfaultfd
+  bool identity_may_be_shared_ = true;
 };
 
 }  // namespace weir::faults

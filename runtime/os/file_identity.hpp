@@ -10,7 +10,9 @@ class FileIdentity {
  public:
   FileIdentity() = default;  // of no file, and equal to nothing
   static FileIdentity of(int fd);
-  // Kernels before 5.12 give all anonymous files (userfaultfd, eventfd, ...) one identity.
+  // Kernels before 5.12 give all anonymous files (userfaultfd, eventfd, ...) one identity. True
+  // also where that cannot be found out. Opens a file for the moment.
+  bool may_be_shared() const;
   friend bool operator==(const FileIdentity& a, const FileIdentity& b) {
     return a.is_open_ && b.is_open_ && a.device_ == b.device_ && a.inode_ == b.inode_;
   }
