@@ -1,6 +1,7 @@
 #include "runtime/os/shared_lock.hpp"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,7 +55,9 @@ void SharedLock::lock() noexcept {
 
 void SharedLock::unlock() noexcept {
   state_.fetch_and(~kWriter);
+  if (waiters_.load() == 0) return;
   wake_all();
+  ::sched_yield();  // a writer that comes again at once would starve the readers it has just woken
 }
 
 }  // namespace weir::os

@@ -121,8 +121,8 @@ class Storm {
       if (!taken) return false;
       nothing = *taken == 0;
     }
-    // An emulated core takes so long to wake up that a taker without pause has the lock again before
-    // the fault that waits for it can have it.
+    // An emulated core takes so long to wake up that a taker without pause has the lock again
+    // before the fault that waits for it can have it.
     if (nothing && tier() == Tier::smoke)
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     for (std::size_t i = 0; i < before.size(); ++i)

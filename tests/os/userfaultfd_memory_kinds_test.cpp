@@ -161,8 +161,7 @@ TEST_CASE("the fill table's last row: CONTINUE onto a hole, an armed hole, a map
   REQUIRE(rig.uffd.register_with_mode(memory.served,
                                       {RegisterMode::minor, RegisterMode::write_protect}));
   // UFFDIO_CONTINUE_MODE_WP has no feature of its own; it came with Linux 6.4, as this one did.
-  const bool can_arm =
-      Userfaultfd::available_features().value().has(UffdFeature::wp_unpopulated);
+  const bool can_arm = Userfaultfd::available_features().value().has(UffdFeature::wp_unpopulated);
   for (std::size_t i : {0, 1}) {
     const CopyMode mode = i == 0 ? CopyMode::plain : CopyMode::write_protected;
     if (mode == CopyMode::write_protected && !can_arm) {
