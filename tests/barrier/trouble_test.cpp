@@ -53,7 +53,9 @@ std::vector<int> descriptors(const std::string& name) {
 }
 
 // By the bare system call: that nobody knows of it is the point, and TSan would take it for a race.
-void close_behind_its_back(int fd) { ::syscall(SYS_close, fd); }
+void close_behind_its_back(int fd) {
+  ::syscall(SYS_close, fd);
+}
 
 std::size_t mappings() {
   std::ifstream maps("/proc/self/maps");
