@@ -31,11 +31,7 @@ Expected<> Barrier::attach(Range range) {
   }
   auto begun = begin(**tracked);
   if (!begun) {
-    os::FaultGate::Changing change;
-    auto next = ranges_.without(range);
-    change.commit();
-    ranges_.swap(next);
-    change.end_commit();
+    forget(range);
     return begun;
   }
   (void)tracked->release();  // owned by ranges_ from here on
@@ -53,12 +49,16 @@ Expected<> Barrier::detach(Range range) {
     tracked.reset(entry->value);
   }
   end(*tracked);
+  forget(range);
+  return {};
+}
+
+void Barrier::forget(Range range) {
   os::FaultGate::Changing change;
   auto next = ranges_.without(range);
   change.commit();
   ranges_.swap(next);
   change.end_commit();
-  return {};
 }
 
 void Barrier::detach_all() {

@@ -107,6 +107,7 @@ class Barrier {
  private:
   static constexpr std::size_t kMaxNotes = 8;
 
+  void forget(Range range);  // takes it out of ranges_
   Expected<TrackedRange*> find_for(Range part, const char* what);
   struct Operated {
     TrackedRange* tracked = nullptr;  // nullptr: bad input
