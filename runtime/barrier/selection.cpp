@@ -102,7 +102,6 @@ Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind, std::optional<
 Expected<Selection> select_barrier(const BarrierOptions& given) {
   auto options = with_environment(given);
   if (!options) return Unexpected(options.error());
-  Selection selection;
   if (options->kind) {
     auto barrier = open_barrier(*options->kind, options->delivery);
     // Named outright: also one that only user mode allows, and what that costs is among its traits.
@@ -110,21 +109,27 @@ Expected<Selection> select_barrier(const BarrierOptions& given) {
         barrier.error().code == ErrorCode::no_permission)
       barrier = open_barrier(*options->kind, options->delivery, true);
     if (!barrier) return Unexpected(barrier.error());
+    Selection selection;
     selection.barrier = std::move(*barrier);
     return selection;
   }
+  return select_best_barrier(*options);
+}
+
+Expected<Selection> select_best_barrier(const BarrierOptions& options) {
+  Selection selection;
   constexpr Candidate kBestFirst[] = {
       {BarrierKind::async, false},       {BarrierKind::uffd_thread, false},
       {BarrierKind::soft_dirty, false},  {BarrierKind::uffd_sigbus, false},
       {BarrierKind::uffd_thread, true},  {BarrierKind::mprotect, false},
       {BarrierKind::always_dirty, false}};
   for (const Candidate& candidate : kBestFirst) {
-    auto fits = allowed(candidate, *options);
+    auto fits = allowed(candidate, options);
     if (fits) {
-      auto barrier = open_barrier(candidate.kind, options->delivery, candidate.user_mode_only);
+      auto barrier = open_barrier(candidate.kind, options.delivery, candidate.user_mode_only);
       if (!barrier) {
         fits = Unexpected(barrier.error());
-      } else if (fits = acceptable(**barrier, *options); fits) {
+      } else if (fits = acceptable(**barrier, options); fits) {
         selection.barrier = std::move(*barrier);
         return selection;
       }

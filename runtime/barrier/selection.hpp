@@ -27,9 +27,12 @@ Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind,
                                                 std::optional<Delivery> delivery = {},
                                                 bool user_mode_only = false);
 
-// What the options ask for, overridden by WEIR_BARRIER and WEIR_DELIVERY. Without a kind: async;
+// What the options ask for, overridden by WEIR_BARRIER and WEIR_DELIVERY.
+Expected<Selection> select_barrier(const BarrierOptions& options);
+
+// What that takes without a kind, and `auto` stands for; the environment is not looked at. async;
 // uffd-thread with a full userfaultfd; soft-dirty with stopped writers; where EFAULT is accepted
 // uffd-sigbus, uffd-thread in user mode and mprotect; at last always-dirty, which never fails.
-Expected<Selection> select_barrier(const BarrierOptions& options);
+Expected<Selection> select_best_barrier(const BarrierOptions& options);
 
 }  // namespace weir::barrier

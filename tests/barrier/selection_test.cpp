@@ -31,8 +31,8 @@ struct Machine {
     bool full = false;
     for (const UffdRefusal& rung : found.rungs)
       full |= rung.sys_errno == 0 && rung.path != UffdOpenPath::user_mode_only;
-    return {found.has_pagemap_scan(), wp && full, wp && found.open_path.has_value(),
-            os::probe_soft_dirty().value(), found.features};
+    return {found.has_async(), wp && full, wp && found.open_path.has_value(),
+            os::probe_soft_dirty().has_value(), found.features};
   }
 };
 
