@@ -63,12 +63,6 @@ Range warm_memory(std::size_t bytes) {
   return range;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 // Collects rounds and reports them.
 class Rounds {
  public:

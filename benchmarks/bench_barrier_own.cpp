@@ -2,7 +2,6 @@
 #include <cstdio>
 
 #include "benchmarks/protocol.hpp"
-#include "runtime/barrier/card_barrier.hpp"
 #include "runtime/barrier/selection.hpp"
 
 namespace weir::bench {
@@ -25,8 +24,7 @@ class OwnBarrier final : public Protocol {
 
   void attach(Range range) override {
     value_or_give_up(barrier_->attach(range));
-    if (auto* cards = dynamic_cast<barrier::CardBarrier*>(barrier_.get()); cards != nullptr)
-      marks_ = {value_or_give_up(cards->table_of(range)).cards, barrier::kCardShift};
+    marks_ = value_or_give_up(marks_of(*barrier_, range));
   }
   void arm(Range part) override { value_or_give_up(barrier_->arm(part)); }
   std::size_t take(Range part) override {

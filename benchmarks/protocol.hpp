@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 #include <weir/address.hpp>
+
+#include "benchmarks/marks.hpp"
 
 namespace weir::bench {
 
@@ -25,11 +26,6 @@ class Protocol {
   // Faults that were handed to user space so far; the kernel counts its own.
   virtual std::size_t traps() const = 0;
 
-  // A byte to be set after a store, `card_shift` bits of address apart; nullptr: nothing to do.
-  struct Marks {
-    std::uint8_t* cards = nullptr;
-    unsigned card_shift = 0;
-  };
   virtual Marks marks() const { return {}; }
 };
 

@@ -28,7 +28,7 @@ PhaseCost costs_so_far() {
           static_cast<double>(usage.ru_minflt + usage.ru_majflt)};
 }
 
-void write_some(Address memory, std::span<const std::size_t> bytes, Protocol::Marks marks) {
+void write_some(Address memory, std::span<const std::size_t> bytes, Marks marks) {
   for (const std::size_t offset : bytes) {
     *(memory + offset).as<volatile char>() = 1;
     if (marks.cards != nullptr)
@@ -60,7 +60,7 @@ PhaseCost PhaseClock::elapsed() const {
 }
 
 PhaseCost write_all(Range memory, const std::vector<std::size_t>& bytes, std::size_t threads,
-                    Protocol::Marks marks) {
+                    Marks marks) {
   if (threads == 1) {
     const PhaseClock clock;
     write_some(memory.begin, bytes, marks);
@@ -82,6 +82,12 @@ PhaseCost write_all(Range memory, const std::vector<std::size_t>& bytes, std::si
   gate.arrive_and_wait();
   gate.arrive_and_wait();
   return clock.elapsed();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 }  // namespace weir::bench

@@ -6,7 +6,7 @@
 #include <vector>
 #include <weir/address.hpp>
 
-#include "benchmarks/protocol.hpp"
+#include "benchmarks/marks.hpp"
 
 namespace weir::bench {
 
@@ -25,7 +25,9 @@ struct PhaseCost {
 // Runs from the first store to the last; the threads are there before it starts. `threads` == 1:
 // in the calling thread.
 PhaseCost write_all(Range memory, const std::vector<std::size_t>& bytes, std::size_t threads,
-                    Protocol::Marks marks);
+                    Marks marks);
+
+double median(std::vector<double> values);  // not empty
 
 // Times anything the same way.
 class PhaseClock {

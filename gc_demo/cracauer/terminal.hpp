@@ -1,21 +1,23 @@
-// Standard output as a person sees it: colours and redrawing where it is a terminal, plain lines
-// where it is not, or where NO_COLOR says so. The main thread's alone.
+// Standard output, redrawn in place where it is a terminal; plain lines where it is not. The main
+// thread's alone.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tools/support/console.hpp"
+
 namespace weir::cracauer {
 
-enum class Style { plain, faint, bold, red, green, yellow, blue, cyan };
+using support::Style;
 
 class Terminal {
  public:
-  Terminal();
-
-  bool is_live() const { return live_; }  // redraws in place
-  std::string styled(Style style, std::string_view text) const;
+  bool is_live() const { return console_.is_live(); }  // redraws in place
+  std::string styled(Style style, std::string_view text) const {
+    return console_.styled(style, text);
+  }
 
   void line(std::string_view text);
   // Keeps these lines at the bottom: on a terminal they are redrawn in place, below all that is
@@ -33,8 +35,7 @@ class Terminal {
   void erase();
   void draw();
 
-  bool live_;
-  bool colour_;
+  support::Console console_;
   std::vector<std::string> picture_;
   std::vector<std::string> shown_;
   bool drawn_ = false;
