@@ -19,8 +19,9 @@ bool has_async(const Examination& found) {
 void add_device_ways(const Examination& found, std::vector<Way>& ways) {
   switch (found.rung(UffdOpenPath::device).sys_errno) {
     case EACCES:
-      ways.push_back({"give a group the device, by a file in /etc/udev/rules.d (on the host)",
-                      R"(KERNEL=="userfaultfd", GROUP="userfaultfd", MODE="0660")"});
+      ways.push_back(
+          {"give a group of users the device, by a file in /etc/udev/rules.d (on the host)",
+           R"(KERNEL=="userfaultfd", GROUP="userfaultfd", MODE="0660")"});
       return;
     case ENOENT:
       if (found.system.kernel_has_device == false) return;  // there is nothing to show
@@ -82,7 +83,9 @@ void add_barrier_advice(const Examination& found, std::vector<Advice>& all) {
   const os::Capabilities& system = found.system;
   if (!system.proc_shows_us)
     all.push_back({"proc",
-                   "async and soft-dirty, which read /proc/self/pagemap; the settings above",
+                   system.features.has(UffdFeature::wp_async)
+                       ? "async, which reads /proc/self/pagemap"
+                       : "soft-dirty, if the kernel has it: it reads /proc/self/pagemap",
                    {{"mount /proc for this process's pid namespace", "mount -t proc proc /proc"}}});
   if (system.open_path && !system.features.has(UffdFeature::wp_async))
     all.push_back({"kernel",

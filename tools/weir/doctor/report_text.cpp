@@ -131,8 +131,13 @@ void add_choice(Layout& layout, std::string_view when, const Expected<Choice>& c
 
 void add_choices(Layout& layout, const Examination& found) {
   layout.heading("What auto takes");
-  add_choice(layout, "writers running", found.writers_running);
-  add_choice(layout, "writers stopped", found.writers_stopped);
+  const Expected<Choice>& running = found.writers_running;
+  const Expected<Choice>& stopped = found.writers_stopped;
+  add_choice(layout, "writers running", running);
+  if (running && stopped && running->kind == stopped->kind)
+    layout.row(running->is_precise() ? Mark::ok : Mark::no, "writers stopped", "the same");
+  else
+    add_choice(layout, "writers stopped", stopped);
 }
 
 void add_environment(Layout& layout, const Examination& found) {
