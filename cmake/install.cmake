@@ -1,4 +1,5 @@
-# `cmake --install`: headers, libraries, find_package(weir) and pkg-config.
+# `cmake --install`: headers, libraries, find_package(weir) and pkg-config. The program is
+# installed where it is built, in tools/weir.
 
 include(CMakePackageConfigHelpers)
 

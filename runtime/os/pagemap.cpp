@@ -36,7 +36,8 @@ Unexpected scan_error(int sys_errno, Range range) {
     error.value().detail =
         "a part of it is not, or no longer, registered with a userfaultfd that has wp_async";
   } else if (sys_errno == ENOTTY) {
-    error.value().advice = "it came with Linux 6.7; use another write barrier";
+    error.value().detail = "this kernel does not have PAGEMAP_SCAN (Linux 6.7 or newer has it)";
+    error.value().advice = "use another write barrier";
   }
   return error;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs a build to a new prefix, then builds and runs a program against it, by CMake and by
-# pkg-config.
+# Installs a build to a new prefix, runs what is in it, then builds and runs a program against it, by
+# CMake and by pkg-config.
 #
 #   tests/install/install_test.sh BUILD_DIR CXX [CXX_FLAGS...]
 set -euo pipefail
@@ -19,6 +19,11 @@ cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
 run() {
   LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name 'libweir.*' -print -quit)") "$@"
 }
+
+echo "== weir"
+"$prefix/bin/weir" --version  # finds its libraries by itself
+"$prefix/bin/weir" doctor --help >"$scratch/help"
+grep -q -- --json "$scratch/help"
 
 echo "== find_package(weir)"
 cmake -G Ninja -S "$here" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" \

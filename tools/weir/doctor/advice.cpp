@@ -7,6 +7,8 @@
 namespace weir::doctor {
 namespace {
 
+constexpr std::size_t kManyMappings = 1 << 20;
+
 bool is_precise(const Expected<Choice>& choice) {
   return choice && choice->is_precise();
 }
@@ -108,11 +110,11 @@ void add_promises(const Examination& found, std::vector<Advice>& all) {
                    name + ": precise, if system calls that write into watched memory may fail",
                    {{"accept EFAULT in the program", "DirtyTracker::Options::accept_efault"},
                     {"or name the barrier when it is started", "WEIR_BARRIER=" + name}}});
-    if (kind == BarrierKind::mprotect)
-      all.push_back(
-          {"max-map-count",
-           "mprotect: exact when more runs of pages are written in one cycle",
-           {{"allow more mappings (on the host)", "sysctl -w vm.max_map_count=1048576"}}});
+    if (kind == BarrierKind::mprotect && found.system.max_map_count.value_or(0) < kManyMappings)
+      all.push_back({"max-map-count",
+                     "mprotect: exact when more runs of pages are written in one cycle",
+                     {{"allow more mappings (on the host)",
+                       "sysctl -w vm.max_map_count=" + std::to_string(kManyMappings)}}});
     break;
   }
 }

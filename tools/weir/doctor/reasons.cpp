@@ -83,12 +83,15 @@ std::string reason_for(const UffdRefusal& rung, const Examination& found) {
 }
 
 std::string reason_for(const Error& error) {
+  const std::string detail(error.detail.view());
+  const char* name = error.sys_errno == 0 ? nullptr : os::errno_name(error.sys_errno);
+  const bool says_all =
+      error.code == ErrorCode::unsupported || error.code == ErrorCode::self_test_failed;
+  if (says_all && !detail.empty())
+    return name == nullptr ? detail : fmt::format("{} ({})", detail, name);
   std::string reason = error.what;
-  if (error.sys_errno != 0)
-    reason +=
-        fmt::format(": {} ({})", os::errno_text(error.sys_errno), os::errno_name(error.sys_errno));
-  if (!error.detail.view().empty()) reason += fmt::format(": {}", error.detail.view());
-  return reason;
+  if (name != nullptr) reason += fmt::format(": {} ({})", os::errno_text(error.sys_errno), name);
+  return detail.empty() ? reason : reason + ": " + detail;
 }
 
 }  // namespace weir::doctor

@@ -17,7 +17,8 @@ bool is_absent(const Examination& found);
 
 std::string reason_for(const UffdRefusal& rung, const Examination& found);
 
-// The error in short, without its advice, which the doctor gives in its own place.
+// The error in short: without its advice, which the doctor gives in its own place, and without what
+// was being done where the detail says it all.
 std::string reason_for(const Error& error);
 
 }  // namespace weir::doctor

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tools/weir/doctor/advice.hpp"
 #include "tools/weir/doctor/layout.hpp"
 #include "tools/weir/doctor/reasons.hpp"
@@ -117,7 +119,28 @@ void add_barriers(Layout& layout, const Examination& found) {
   }
 }
 
-void add_choice(Layout& layout, std::string_view when, const Expected<Choice>& choice) {
+struct SharedReason {
+  std::string reason;
+  std::vector<BarrierKind> kinds;
+};
+
+// The table above has the reasons of those that fail; the others are refused as they are.
+std::vector<SharedReason> by_reason(const std::vector<BarrierRefusal>& refusals,
+                                    const Examination& found) {
+  std::vector<SharedReason> all;
+  for (const BarrierRefusal& refusal : refusals) {
+    const bool is_above = !found.barrier(refusal.kind).works();
+    const std::string reason = is_above ? "not to be had, see above" : reason_for(refusal.why);
+    auto same = std::ranges::find(all, reason, &SharedReason::reason);
+    if (same == all.end()) same = all.insert(all.end(), {reason, {}});
+    if (std::ranges::find(same->kinds, refusal.kind) == same->kinds.end())
+      same->kinds.push_back(refusal.kind);
+  }
+  return all;
+}
+
+void add_choice(Layout& layout, std::string_view when, const Expected<Choice>& choice,
+                const Examination& found) {
   if (!choice) return layout.row(Mark::no, when, reason_for(choice.error()));
   layout.row(
       choice->is_precise() ? Mark::ok : Mark::no, when,
@@ -125,19 +148,23 @@ void add_choice(Layout& layout, std::string_view when, const Expected<Choice>& c
           ? fmt::format("{}: the first choice, and it passed its self-test", name_of(choice->kind))
           : fmt::format("{}: it passed its self-test, and better ones are refused",
                         name_of(choice->kind)));
-  for (const BarrierRefusal& refusal : choice->refusals)
-    layout.detail(fmt::format("not {}: {}", name_of(refusal.kind), reason_for(refusal.why)));
+  for (const SharedReason& shared : by_reason(choice->refusals, found)) {
+    std::string names;
+    for (const BarrierKind kind : shared.kinds)
+      names.append(names.empty() ? "not " : ", ").append(name_of(kind));
+    layout.detail(fmt::format("{}: {}", names, shared.reason));
+  }
 }
 
 void add_choices(Layout& layout, const Examination& found) {
   layout.heading("What auto takes");
   const Expected<Choice>& running = found.writers_running;
   const Expected<Choice>& stopped = found.writers_stopped;
-  add_choice(layout, "writers running", running);
+  add_choice(layout, "writers running", running, found);
   if (running && stopped && running->kind == stopped->kind)
     layout.row(running->is_precise() ? Mark::ok : Mark::no, "writers stopped", "the same");
   else
-    add_choice(layout, "writers stopped", stopped);
+    add_choice(layout, "writers stopped", stopped, found);
 }
 
 void add_environment(Layout& layout, const Examination& found) {
@@ -146,7 +173,7 @@ void add_environment(Layout& layout, const Examination& found) {
   for (const Setting& setting : found.environment)
     layout.row(setting.refusal ? Mark::no : Mark::none, setting.variable->name,
                setting.refusal ? reason_for(*setting.refusal) : setting.value);
-  if (found.in_environment) add_choice(layout, "so programs get", *found.in_environment);
+  if (found.in_environment) add_choice(layout, "so programs get", *found.in_environment, found);
 }
 
 void add_advice(Layout& layout, const Examination& found, const Console& console) {
