@@ -11,7 +11,9 @@ struct Command {
   std::function<int()> run;  // returns the exit code
 };
 
-constexpr int kUsage = 2;  // the exit code of every command that is asked wrongly
+// Exit codes of every command.
+constexpr int kUsage = 2;   // asked wrongly
+constexpr int kFailed = 4;  // it could not finish, for want of memory, say
 
 Command add_doctor(CLI::App& weir);
 

@@ -156,7 +156,8 @@ std::string to_json(const Examination& found) {
         {"in_this_environment", found.in_environment ? json_of(*found.in_environment) : Json()}}},
       {"environment", array_of(found.environment)},
       {"advice", array_of(advice_for(found))}};
-  return json.dump(2) + '\n';
+  // The environment may hold anything, also what is no UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
 }  // namespace weir::doctor
