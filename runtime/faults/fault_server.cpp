@@ -73,7 +73,7 @@ Range FaultServer::any_range() const {
 
 Expected<> FaultServer::start_thread_if_needed() {
   if (thread_ != nullptr || options_.delivery != Delivery::thread) return {};
-  auto thread = HandlerThread::start(space_);
+  auto thread = HandlerThread::start(space_, options_.push_per_second);
   if (!thread) return tl::unexpected(thread.error());
   thread_ = std::move(*thread);
   return {};
@@ -109,8 +109,10 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
   space_.table.swap(next);
   auto registered = space_.descriptor().register_with_mode(range, who.modes());
   if (!registered) space_.table.swap(next);
+  if (more.source != nullptr) space_.may_push = true;
   change.end_commit();
   if (!registered) return tl::unexpected(registered.error());
+  if (more.source != nullptr && thread_ != nullptr) thread_->push_local();
   return {};
 }
 
@@ -194,7 +196,8 @@ bool FaultServer::serves_missing(Range range) const {
 }
 
 void FaultServer::settle() const {
-  if (thread_ != nullptr && features().has(UffdFeature::event_remove)) thread_->settle();
+  if (thread_ == nullptr) return;
+  if (features().has(UffdFeature::event_remove) || thread_->remote_spaces() != 0) thread_->settle();
 }
 
 bool FaultServer::is_alive() const {
@@ -260,6 +263,7 @@ Expected<> FaultServer::adopt(Userfaultfd descriptor, std::span<const RemotePage
     who.source_origin = p.range.begin;
     FaultSpace::Table next = remote->table.with(p.range, who);
     remote->table.swap(next);
+    remote->remote_sources.push_back(p.source);
   }
   os::FaultGate::Changing change;
   if (auto started = start_thread_if_needed(); !started) return started;
@@ -286,6 +290,7 @@ ServerCounters FaultServer::counters() const {
     counters.deferred = thread_->deferred();
     counters.unknown += thread_->unknown();
     counters.wakeups = thread_->wakeups();
+    counters.rounds = thread_->rounds();
   }
   return counters;
 }

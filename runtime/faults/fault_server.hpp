@@ -31,16 +31,18 @@ struct ServerCounters {
   std::size_t deferred = 0;  // of these, put off because the address space was changing
   std::size_t unknown = 0;   // faults that nobody answered for
   std::size_t wakeups = 0;   // of the handler thread, by a message
+  std::size_t rounds = 0;    // of the handler thread: one a second when there is nothing to do
 };
 
 class FaultServer final : public os::SignalFaultHandler, public os::ForkParticipant {
  public:
   struct Options {
     Delivery delivery = Delivery::thread;
-    UffdFeatures required;        // beside what the delivery needs
-    UffdFeatures wanted;          // taken where the kernel has them
-    bool require_full = false;    // not a user-mode-only descriptor
-    bool user_mode_only = false;  // only that one
+    UffdFeatures required;            // beside what the delivery needs
+    UffdFeatures wanted;              // taken where the kernel has them
+    bool require_full = false;        // not a user-mode-only descriptor
+    bool user_mode_only = false;      // only that one
+    std::size_t push_per_second = 0;  // bytes, of what PageSource::push brings; 0: no limit
   };
   static Expected<std::unique_ptr<FaultServer>> start(const Options& options);
   // Everything still attached is released as by release(), and what adopted processes still miss is
@@ -61,8 +63,8 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   UffdResult unprotect(Range range, WakeMode wake = WakeMode::wake) const;
   bool serves_missing(Range range) const;  // fault gate held
 
-  // Returns when everything that the program was told to go on after (a MADV_DONTNEED, with
-  // UffdFeature::event_remove) has reached the handlers. Nothing held.
+  // Returns when everything that a program was told to go on after (a MADV_DONTNEED, with
+  // UffdFeature::event_remove; the fork of another process) has reached the handlers. Nothing held.
   void settle() const;
 
   // Is the descriptor still the one that we opened? One system call, or two.

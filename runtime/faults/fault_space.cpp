@@ -126,6 +126,35 @@ void FaultSpace::on_remove(const RemoveEvent& event) {
   }
 }
 
+void FaultSpace::on_unmap(const UnmapEvent& event) {
+  for (const Table::Entry& entry : table) {
+    const Range gone = entry.range.intersection(event.range);
+    if (!gone.empty() && entry.value.source != nullptr)
+      entry.value.source->unmapped(entry.value.offset_of(gone.begin), gone.size);
+  }
+}
+
+FaultSpace::Pushed FaultSpace::push() noexcept {
+  PushStep otherwise = PushStep::nothing_left;
+  for (const Table::Entry& entry : table) {
+    const Answerers& who = entry.value;
+    if (who.source == nullptr) continue;
+    PageFiller filler(descriptor_, entry.range, who.source_origin, who.writes,
+                      FillCause{Address(), false});
+    const UffdOutcome outcome =
+        who.source->push(who.offset_of(entry.range.begin), entry.range.size, filler);
+    if (outcome == UffdOutcome::no_such_process) {
+      process_is_gone = true;
+      return {PushStep::nothing_left};
+    }
+    if (filler.count().all() != 0) return {PushStep::some, filler.count().put * os::page_size()};
+    // Anything else that goes wrong is left to the page's own fault.
+    if (outcome == UffdOutcome::again || outcome == UffdOutcome::no_memory)
+      otherwise = PushStep::retry_later;
+  }
+  return {otherwise};
+}
+
 void FaultSpace::own(Userfaultfd&& opened) {
   descriptor_ = std::move(opened);
   identity_ = is_userfaultfd() ? os::FileIdentity::of(descriptor_.fd()) : os::FileIdentity();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 #include <weir/barrier.hpp>
 #include <weir/userfaultfd.hpp>
 
@@ -53,6 +54,15 @@ class FaultSpace {
   Table moved(const RemapEvent& event) const;
   Table unmapped(const UnmapEvent& event) const;
   void on_remove(const RemoveEvent& event);
+  void on_unmap(const UnmapEvent& event);
+
+  // Has one source bring in a few pages that nobody asked for.
+  enum class PushStep { some, nothing_left, retry_later };
+  struct Pushed {
+    PushStep step;
+    std::size_t bytes = 0;
+  };
+  Pushed push() noexcept;
 
   void own(Userfaultfd&& opened);
   // Is the descriptor still the file that own() was given, and that a userfaultfd? One system call,
@@ -68,6 +78,8 @@ class FaultSpace {
   Userfaultfd& descriptor() { return descriptor_; }
 
   Table table;
+  std::vector<PageSource*> remote_sources;  // all that were ever in the table of a remote space
+  bool may_push = true;                     // until push() has found nothing left
   bool is_remote = false;
   bool process_is_gone = false;
 

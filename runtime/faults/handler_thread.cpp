@@ -40,14 +40,16 @@ bool is_structural(const UffdEvent& event) {
 
 }  // namespace
 
-HandlerThread::HandlerThread(FaultSpace& local) : local_(local) {
+HandlerThread::HandlerThread(FaultSpace& local, std::size_t push_per_second)
+    : local_(local), pace_(push_per_second) {
   events_.reserve(kBatch);
   polled_.reserve(kBatch);
   deferred_.reserve(kMaxDeferred);
 }
 
-Expected<std::unique_ptr<HandlerThread>> HandlerThread::start(FaultSpace& local) {
-  std::unique_ptr<HandlerThread> self(new HandlerThread(local));
+Expected<std::unique_ptr<HandlerThread>> HandlerThread::start(FaultSpace& local,
+                                                              std::size_t push_per_second) {
+  std::unique_ptr<HandlerThread> self(new HandlerThread(local, push_per_second));
   self->poke_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (self->poke_fd_ < 0) return system_error(errno, "making an eventfd for the fault server");
   const os::BlockedSignals signals;  // inherited by the thread
@@ -180,12 +182,14 @@ void HandlerThread::wait() {
     // A negative descriptor is ignored by poll(2).
     polled_[1] = {local_lost_ ? -1 : local_.descriptor().fd(), POLLIN, 0};
   }
-  const int timeout = deferred_.empty() ? kHeartbeatMilliseconds : kRetryMilliseconds;
+  int timeout = deferred_.empty() ? kHeartbeatMilliseconds : kRetryMilliseconds;
+  if (push_in_milliseconds_ != PushPace::kNever) timeout = std::min(timeout, push_in_milliseconds_);
   int ready;
   while ((ready = ::poll(polled_.data(), polled_.size(), timeout)) < 0 && errno == EINTR) {
   }
+  rounds_.fetch_add(1, std::memory_order_relaxed);
   if (ready > 0) wakeups_.fetch_add(1, std::memory_order_relaxed);
-  if (ready == 0 && !local_lost_) lose(local_);  // if it is lost
+  if (ready == 0 && timeout > 0 && !local_lost_) lose(local_);  // if it is lost
 }
 
 void HandlerThread::run() {
@@ -203,6 +207,7 @@ void HandlerThread::run() {
       if (polled_[i].revents != 0) serve(remote, polled_[i].revents);
     }
     retry_deferred();
+    push();
     forget_lost_remotes();
   }
 }
@@ -212,6 +217,9 @@ void HandlerThread::forget_lost_remotes() {
     return space.is_remote && !space.descriptor().is_open();
   };
   std::erase_if(deferred_, [&](const Deferred& again) { return is_lost(*again.space); });
+  for (const auto& remote : remotes_)
+    if (is_lost(*remote))
+      for (PageSource* source : remote->remote_sources) source->departed();
   std::erase_if(remotes_, [&](const auto& remote) { return is_lost(*remote); });
   if (remotes_.size() == remotes_size_) return;
   const std::lock_guard guard(commands_lock_);
@@ -300,6 +308,10 @@ void HandlerThread::follow(FaultSpace& space, const UffdEvent& event, Change& ch
   } else if (const auto* remap = std::get_if<RemapEvent>(&event)) {
     change_table(space, space.moved(*remap), change);
   } else if (const auto* unmap = std::get_if<UnmapEvent>(&event)) {
+    {
+      const os::FaultGate::Answering gate;
+      space.on_unmap(*unmap);
+    }
     change_table(space, space.unmapped(*unmap), change);
   }
 }
@@ -344,6 +356,38 @@ void HandlerThread::retry_deferred() {
   }
 }
 
+// One step, of the first space in turn that has something left. Those that wait for it ask again
+// in a millisecond, or after the event that the kernel waits for.
+void HandlerThread::push() {
+  push_in_milliseconds_ = pace_.milliseconds_to_wait();
+  if (push_in_milliseconds_ > 0) return;
+  push_in_milliseconds_ = PushPace::kNever;
+  const std::size_t spaces = remotes_.size() + 1;
+  for (std::size_t i = 0; i < spaces; ++i) {
+    push_turn_ = (push_turn_ + 1) % spaces;
+    const FaultSpace::Pushed pushed = push(push_turn_ == 0 ? local_ : *remotes_[push_turn_ - 1]);
+    if (pushed.step == FaultSpace::PushStep::retry_later)
+      push_in_milliseconds_ = kRetryMilliseconds;
+    if (pushed.step != FaultSpace::PushStep::some) continue;
+    pace_.pushed(pushed.bytes);
+    push_in_milliseconds_ = pace_.milliseconds_to_wait();
+    return;
+  }
+}
+
+FaultSpace::Pushed HandlerThread::push(FaultSpace& space) {
+  FaultSpace::Pushed pushed{FaultSpace::PushStep::nothing_left};
+  {
+    const os::FaultGate::Answering gate;
+    if (!space.may_push || !space.descriptor().is_open() || (!space.is_remote && local_lost_))
+      return pushed;
+    pushed = space.push();
+    if (pushed.step == FaultSpace::PushStep::nothing_left) space.may_push = false;
+  }
+  if (space.process_is_gone) lose(space);
+  return pushed;
+}
+
 void HandlerThread::lose(FaultSpace& space) {
   if (space.is_remote) {
     space.own(Userfaultfd());  // its process is gone, or somebody closed it
@@ -360,10 +404,19 @@ void HandlerThread::add_fork_child(const FaultSpace& parent, int child_fd) {
   child->is_remote = true;
   child->own(Userfaultfd::from_raw_fd(child_fd, parent.descriptor().features()));
   (void)os::set_non_blocking(child_fd);
+  std::vector<std::pair<PageSource*, PageSource*>> children;  // a moved source has several ranges
+  const auto child_of = [&](PageSource* source) {
+    for (const auto& [known, its_child] : children)
+      if (known == source) return its_child;
+    PageSource* its_child = source->for_child();
+    children.emplace_back(source, its_child);
+    if (its_child != nullptr) child->remote_sources.push_back(its_child);
+    return its_child;
+  };
   for (const auto& entry : parent.table) {
     Answerers who = entry.value;
     who.writes = nullptr;
-    if (who.source != nullptr) who.source = who.source->for_child();
+    if (who.source != nullptr) who.source = child_of(who.source);
     if (who.source == nullptr) {  // left to the kernel, which knows of zeros only
       (void)child->descriptor().unregister(entry.range);
       continue;

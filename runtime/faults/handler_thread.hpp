@@ -1,5 +1,6 @@
 // The thread that answers userfaults: waits for messages of one local and any number of remote
-// descriptors, and puts off what the kernel cannot do while an address space changes.
+// descriptors, and puts off what the kernel cannot do while an address space changes. Between
+// answers it lets each source in turn push what nobody asked for yet.
 //
 // It sleeps in poll(2) when nothing is put off, looking once a second whether its descriptor is
 // still its own, blocks all signals, and allocates only when another process joins or forks.
@@ -16,18 +17,22 @@
 #include <vector>
 
 #include "runtime/faults/fault_space.hpp"
+#include "runtime/faults/push_pace.hpp"
 #include "runtime/os/fault_gate.hpp"
 
 namespace weir::faults {
 
 class HandlerThread {
  public:
-  // `local` outlives the thread.
-  static Expected<std::unique_ptr<HandlerThread>> start(FaultSpace& local);
+  // `local` outlives the thread. `push_per_second`: bytes, 0 for no limit.
+  static Expected<std::unique_ptr<HandlerThread>> start(FaultSpace& local,
+                                                        std::size_t push_per_second);
   // Stops it; nobody may wait for a fault of `local` any more. What other processes miss is filled.
   ~HandlerThread();
 
   Expected<> adopt(std::unique_ptr<FaultSpace> remote);
+  // The local descriptor has a source that may want to push.
+  void push_local() { poke(); }
   // Looks which processes are gone, soon, and closes their descriptors.
   void drop_departed();
   // The local descriptor was lost: returns when the thread sleeps on it no more. A sleeping poll(2)
@@ -44,6 +49,7 @@ class HandlerThread {
   std::size_t deferred() const { return deferred_count_.load(std::memory_order_relaxed); }
   std::size_t unknown() const { return unknown_.load(std::memory_order_relaxed); }
   std::size_t wakeups() const { return wakeups_.load(std::memory_order_relaxed); }
+  std::size_t rounds() const { return rounds_.load(std::memory_order_relaxed); }
   std::size_t remote_spaces() const { return remote_count_.load(std::memory_order_relaxed); }
 
  private:
@@ -59,7 +65,7 @@ class HandlerThread {
     bool local_replaced = false;
   };
 
-  explicit HandlerThread(FaultSpace& local);
+  HandlerThread(FaultSpace& local, std::size_t push_per_second);
   void run();
   void poke();
   Commands take_commands();
@@ -75,6 +81,8 @@ class HandlerThread {
   void change_table(FaultSpace& space, FaultSpace::Table next, Change& change);
   void answer(FaultSpace& space, const Fault& fault, int tries);
   void retry_deferred();
+  void push();
+  FaultSpace::Pushed push(FaultSpace& space);
   void lose(FaultSpace& space);
   void add_fork_child(const FaultSpace& parent, int child_fd);
 
@@ -98,6 +106,9 @@ class HandlerThread {
   UffdEventBuffer buffer_{kBatch};
   std::vector<UffdEvent> events_;
   std::vector<Deferred> deferred_;
+  PushPace pace_;
+  std::size_t push_turn_ = 0;                    // whose turn it is: 0 the local one's
+  int push_in_milliseconds_ = PushPace::kNever;  // for poll(2)
 
   std::atomic<std::size_t> batches_begun_{0};
   std::atomic<std::size_t> batches_done_{0};
@@ -106,6 +117,7 @@ class HandlerThread {
   std::atomic<std::size_t> deferred_count_{0};
   std::atomic<std::size_t> unknown_{0};
   std::atomic<std::size_t> wakeups_{0};
+  std::atomic<std::size_t> rounds_{0};
   std::atomic<std::size_t> remote_count_{0};
 };
 

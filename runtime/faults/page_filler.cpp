@@ -20,17 +20,22 @@ UffdOutcome PageFiller::put_all(Range run, os::FunctionRef<UffdResult(Range)> pu
     const Range rest = Range::between(at, run.end());
     const UffdResult result = put_some(Range{at, rest.size < step ? rest.size : step});
     at = at + result.bytes;
+    count_.put += result.bytes / os::page_size();
     switch (result.outcome) {
       case UffdOutcome::done:
       case UffdOutcome::partial:
         continue;
       case UffdOutcome::exists:
         at = at + os::page_size();
+        ++count_.found;
         continue;
       case UffdOutcome::not_found:
         // The kernel takes one mapping a call, and says this when the run lies in two (mprotect, or
         // munmap of a part): page by page it tells which are gone.
-        if (step == os::page_size()) at = at + os::page_size();  // nobody can wait for this one
+        if (step == os::page_size()) {
+          at = at + os::page_size();  // nobody can wait for this one
+          ++count_.skipped;
+        }
         step = os::page_size();
         continue;
       default:
@@ -105,6 +110,12 @@ UffdOutcome PageFiller::poison(std::size_t offset, std::size_t bytes) {
   }
   if (outcome != UffdOutcome::again && !pages.empty()) (void)descriptor_.wake(pages);
   return outcome;
+}
+
+UffdOutcome PageFiller::leave(std::size_t offset, std::size_t bytes) {
+  const Range pages = range_.intersection(Range{origin_ + offset, bytes});
+  if (!pages.empty()) (void)descriptor_.wake(pages);
+  return UffdOutcome::done;
 }
 
 }  // namespace weir::faults

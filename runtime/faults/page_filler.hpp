@@ -12,6 +12,15 @@
 
 namespace weir::faults {
 
+// What became of the pages of a copy() or zero(), in their order: after `again` the first all() of
+// them are dealt with.
+struct FillCount {
+  std::size_t put = 0;      // brought in
+  std::size_t found = 0;    // were there already, and stay as they were
+  std::size_t skipped = 0;  // not mapped any more
+  std::size_t all() const { return put + found + skipped; }
+};
+
 class PageFiller {
  public:
   // `range` is what the source serves, `origin` the address of its offset 0.
@@ -28,6 +37,10 @@ class PageFiller {
   // that are there already stay, but armed ones of them count as written.
   UffdOutcome poison(std::size_t offset, std::size_t bytes);
 
+  // The pages are there already, or on their way no more: only wakes whoever waits for them.
+  UffdOutcome leave(std::size_t offset, std::size_t bytes);
+
+  const FillCount& count() const { return count_; }
   bool has_poisoned() const { return has_poisoned_; }
   bool for_write() const { return cause_.write; }
 
@@ -42,6 +55,7 @@ class PageFiller {
   Address origin_;
   WriteFaultHandler* writes_;
   FillCause cause_;
+  FillCount count_;
   bool has_poisoned_ = false;
 };
 

@@ -13,8 +13,8 @@
 
 namespace weir::faults {
 
-// A source may go once release() of its range has returned, or its server has gone; a munmap(2)
-// that the server followed by an event is not enough.
+// A source may go once release() of its range has returned, or departed() was called, or its server
+// has gone; a munmap(2) that the server followed by an event is not enough.
 class PageSource {
  public:
   virtual ~PageSource() = default;
@@ -31,6 +31,21 @@ class PageSource {
   // are not served (they read as zeros). `this` only where removed() changes nothing: what one of
   // the two gives back, the other still has.
   virtual PageSource* for_child() noexcept { return this; }
+
+  // Ahead of demand: brings in a few of the pages in [offset, offset + bytes) that nobody has asked
+  // for. `done` with nothing counted by the filler: nothing is left there to bring. Called by the
+  // handler thread, between answers: how much it brings at once is how long a fault may wait for
+  // it.
+  virtual UffdOutcome push(std::size_t offset, std::size_t bytes, PageFiller& filler) noexcept;
+  // The program unmapped it (told by an event): nobody will ask for it again.
+  virtual void unmapped(std::size_t offset, std::size_t bytes) noexcept;
+  // The other process that it served is gone: this source is not called again, and may go.
+  virtual void departed() noexcept {}
 };
+
+inline UffdOutcome PageSource::push(std::size_t, std::size_t, PageFiller&) noexcept {
+  return UffdOutcome::done;
+}
+inline void PageSource::unmapped(std::size_t, std::size_t) noexcept {}
 
 }  // namespace weir::faults

@@ -43,6 +43,16 @@ Mapping::~Mapping() {
   if (!range_.empty()) ::munmap(range_.begin.as(), range_.size);
 }
 
+void Mapping::shrink(std::size_t bytes) {
+  ::munmap((range_.begin + bytes).as(), range_.size - bytes);
+  range_.size = bytes;
+}
+
+Expected<> give_back(Range range) {
+  if (::madvise(range.begin.as(), range.size, MADV_DONTNEED) == 0) return {};
+  return system_error(errno, "giving memory back to the system", range);
+}
+
 Expected<> set_access(Range range, Access access) noexcept {
   const int protection = access == Access::none        ? PROT_NONE
                          : access == Access::read_only ? PROT_READ

@@ -28,6 +28,8 @@ class Mapping {
     return range_.begin.as<T>();
   }
   std::size_t size() const { return range_.size; }
+  // Unmaps what is behind the first `bytes`: whole pages, and at least one of them stays.
+  void shrink(std::size_t bytes);
 
  private:
   explicit Mapping(Range range) : range_(range) {}
@@ -38,6 +40,10 @@ enum class Access { none, read_only, read_write };
 // mprotect(2). Error out_of_memory: it would take more mappings than vm.max_map_count allows.
 // Async-signal-safe.
 Expected<> set_access(Range range, Access access) noexcept;
+
+// The range keeps its addresses and loses its memory: it reads as zeros from then on
+// (MADV_DONTNEED).
+Expected<> give_back(Range range);
 
 // Gives every page of the range memory, without writing to it.
 Expected<> populate_for_reading(Range range);
