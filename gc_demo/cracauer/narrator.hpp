@@ -4,9 +4,12 @@
 #include <string>
 
 #include "gc_demo/cracauer/story.hpp"
-#include "gc_demo/cracauer/terminal.hpp"
+#include "gc_demo/shared/terminal.hpp"
 
 namespace weir::cracauer {
+
+using demo::Style;
+using demo::Terminal;
 
 class Narrator final : public Audience {
  public:

@@ -7,6 +7,7 @@
 #include <variant>
 #include <weir/barrier.hpp>
 
+#include "gc_demo/shared/exit_code.hpp"
 #include "runtime/image/codec.hpp"
 
 namespace weir::cracauer {
@@ -42,9 +43,9 @@ struct Options {
 // "thread", ...; or "barrier mprotect, delivery sigbus" where the pair has no name.
 std::string mode_name(const Options& options);
 
-// The program ends with this, and has printed what there was to say.
-enum class ExitCode { ok = 0, differs = 1, usage = 2, not_here = 3 };
+using demo::ExitCode;
 
+// An exit code: the program ends with it, and has printed what there was to say.
 std::variant<Options, ExitCode> parse_options(int argc, char** argv);
 
 }  // namespace weir::cracauer

@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "gc_demo/cracauer/report.hpp"
-#include "gc_demo/cracauer/terminal.hpp"
+#include "gc_demo/shared/terminal.hpp"
 
 namespace weir::cracauer {
+
+using demo::Style;
+using demo::Terminal;
 
 const char* name_of(Content content);
 const char* name_of(Writes writes);

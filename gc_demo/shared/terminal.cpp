@@ -1,4 +1,4 @@
-#include "gc_demo/cracauer/terminal.hpp"
+#include "gc_demo/shared/terminal.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <thread>
 #include <utility>
 
-namespace weir::cracauer {
+namespace weir::demo {
 
 void Terminal::line(std::string_view text) {
   erase();
@@ -56,4 +56,4 @@ void Terminal::draw() {
   drawn_ = true;
 }
 
-}  // namespace weir::cracauer
+}  // namespace weir::demo

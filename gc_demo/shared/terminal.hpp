@@ -8,7 +8,7 @@
 
 #include "tools/support/console.hpp"
 
-namespace weir::cracauer {
+namespace weir::demo {
 
 using support::Style;
 
@@ -41,4 +41,4 @@ class Terminal {
   bool drawn_ = false;
 };
 
-}  // namespace weir::cracauer
+}  // namespace weir::demo

@@ -1,0 +1,32 @@
+// manager: one process serves the missing pages of many, on demand and ahead of it.
+#include <fmt/format.h>
+
+#include "gc_demo/manager/options.hpp"
+#include "gc_demo/manager/run.hpp"
+
+namespace weir::manager {
+namespace {
+
+ExitCode run_with(const Options& options) {
+  View view(options.json || options.quiet);
+  Run run(options, view);
+  if (auto done = run.run(); !done) {
+    fmt::print(stderr, "manager: {}\n", done.error().message());
+    return ExitCode::not_here;
+  }
+  const Report& report = run.report();
+  if (options.json) fmt::print("{}\n", to_json(report, run.processes()));
+  for (const std::string& difference : report.differences)
+    fmt::print(stderr, "manager: {}\n", difference);
+  return report.differences.empty() ? ExitCode::ok : ExitCode::differs;
+}
+
+}  // namespace
+}  // namespace weir::manager
+
+int main(int argc, char** argv) {
+  using namespace weir::manager;
+  const auto options = parse_options(argc, argv);
+  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return static_cast<int>(*done);
+  return static_cast<int>(run_with(std::get<Options>(options)));
+}
