@@ -47,11 +47,9 @@ Expected<> Client::live() {
   const std::vector<std::size_t> order = pages_at_random();
   const std::size_t touches =
       role_ == Role::is_killed ? order.size() : order.size() * options_.touch_percent / 100;
-  for (std::size_t i = 0; i < touches; ++i) {
-    if (i == touches / 4)
-      if (auto played = play_role(); !played) return played;
-    touch(order[i]);
-  }
+  for (std::size_t i = 0; i < touches / 4; ++i) touch(order[i]);
+  if (auto played = play_role(); !played) return played;
+  for (std::size_t i = touches / 4; i < touches; ++i) touch(order[i]);
   if (auto ended = await_child(); !ended) return ended;
   if (auto told = tell({NoteKind::touched, 0, checked_, wrong_}); !told) return told;
 

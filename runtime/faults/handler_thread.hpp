@@ -26,7 +26,7 @@ class HandlerThread {
  public:
   // `local` outlives the thread. `push_per_second`: bytes, 0 for no limit.
   static Expected<std::unique_ptr<HandlerThread>> start(FaultSpace& local,
-                                                        std::size_t push_per_second);
+                                                        std::size_t push_per_second = 0);
   // Stops it; nobody may wait for a fault of `local` any more. What other processes miss is filled.
   ~HandlerThread();
 

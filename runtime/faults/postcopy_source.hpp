@@ -57,7 +57,7 @@ class PostcopySource : public PageSource {
   std::size_t pages() const { return states_.size(); }
   PageState state(std::size_t page) const { return states_[page].load(); }
 
-  // From any thread; what happened to a page is counted before it shows in its state.
+  // From any thread. A page is counted after it is there, and before its state says so.
   struct Counters {
     std::size_t demanded = 0;  // pages that were sent because of a fault
     std::size_t pushed = 0;    // pages that were sent ahead of one

@@ -1,14 +1,8 @@
 // One server, the pages of other processes: they hand over their userfaultfd, fork, move, remove
 // and unmap their memory, and die.
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <functional>
-
-#include "runtime/os/fd_passing.hpp"
-#include "tests/faults/rig.hpp"
+#include "tests/faults/remote_client.hpp"
 
 namespace weir {
 namespace {
@@ -17,95 +11,7 @@ using namespace test;
 using faults::FaultServer;
 using os::page_size;
 
-constexpr std::size_t kPages = 64;
-
-struct Hello {
-  std::uintptr_t begin;
-  std::size_t size;
-};
-
-// A process that is served: maps kPages pages, hands them over, and does as `body` says.
-class Client {
- public:
-  using Body = std::function<int(Range, const OracleSource&)>;
-
-  Client(std::uint64_t seed, const Body& body, std::size_t unnamed_pages = 0) {
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) == 0);
-    pid_ = ::fork();
-    if (pid_ == 0) ::_exit(run(seed, body, unnamed_pages));
-    ::close(ends_[1]);
-  }
-  ~Client() {
-    if (pid_ > 0) wait();
-    ::close(ends_[0]);
-  }
-  Expected<> hand_to(FaultServer& server, OracleSource& source) {
-    auto received = os::receive_descriptor(ends_[0]);
-    if (!received) return Unexpected(received.error());
-    Hello hello;
-    REQUIRE(received->payload.size() == sizeof hello);
-    std::memcpy(&hello, received->payload.data(), sizeof hello);
-    const FaultServer::RemotePages pages[] = {{{Address(hello.begin), hello.size}, &source}};
-    auto adopted = server.adopt(Userfaultfd::from_raw_fd(received->fd, features()), pages);
-    if (adopted) REQUIRE(::write(ends_[0], "g", 1) == 1);
-    return adopted;
-  }
-  int wait() {
-    int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-  pid_t pid() const { return pid_; }
-
-  static UffdFeatures features() {
-    return {UffdFeature::event_fork, UffdFeature::event_remap, UffdFeature::event_remove,
-            UffdFeature::event_unmap};
-  }
-
- private:
-  int run(std::uint64_t seed, const Body& body, std::size_t unnamed_pages) {
-    ::alarm(60);
-    for (const int signal : {SIGSEGV, SIGABRT, SIGBUS}) std::signal(signal, SIG_DFL);
-    ::close(ends_[0]);
-    const OracleSource oracle(seed, kPages);
-    auto memory =
-        os::Mapping::anonymous((kPages + unnamed_pages) * page_size(), os::HugePages::never);
-    // Blocking, as a client that never reads it may leave it.
-    auto uffd = Userfaultfd::Builder().require_features(features()).non_blocking(false).create();
-    if (!memory || !uffd || !uffd->register_range(memory->range())) return 100;
-    const Range range = page_of(memory->range(), 0, kPages);
-    const Hello hello{range.begin.value(), range.size};
-    if (!os::send_descriptor(ends_[1], uffd->fd(), std::as_bytes(std::span(&hello, 1)))) return 101;
-    char go;
-    if (::read(ends_[1], &go, 1) != 1) return 102;
-    const int result = body(range, oracle);
-    ::_exit(result);  // without unmapping: the server may be gone by then
-  }
-
-  int ends_[2];
-  pid_t pid_;
-};
-
-bool can_be_served(const char* test) {
-  return open_or_skip(test, Userfaultfd::Builder().require_features(Client::features()))
-      .has_value();
-}
-
-// Nothing tells when the thread has got round to it.
-void wait_for_spaces(const FaultServer& server, std::size_t count) {
-  while (server.remote_spaces() != count) ::sched_yield();
-}
-
-bool all_match(Range range, const OracleSource& oracle, std::size_t first, std::size_t past) {
-  for (std::size_t i = first; i < past; ++i)
-    if (!oracle.matches(page_of(range, i).begin, i)) return false;
-  return true;
-}
-
-bool is_zero(Address page) {
-  const std::vector<char> zeros(page_size());
-  return std::memcmp(page.as(), zeros.data(), page_size()) == 0;
-}
+constexpr std::size_t kPages = kClientPages;
 
 TEST_CASE("a process is served through forks, moves, removals and unmappings, to its end") {
   if (!can_be_served("remote: life")) return;

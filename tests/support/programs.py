@@ -37,10 +37,11 @@ def copy_for_everybody(program, folder):
     return copy
 
 
-def on_terminal(command, environment):
+def on_terminal(command, environment, start_new_session=False):
     """Starts a program on a terminal of its own; returns (process, descriptor)."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+                               start_new_session=start_new_session)
     atexit.register(process.kill)
     os.close(theirs)
     return process, ours
