@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "runtime/os/last_words.hpp"
@@ -76,10 +77,12 @@ std::string Served::name() const {
 faults::PageSource* Served::for_child() noexcept {
   auto tables = Tables::create(pages());
   auto times_sent = os::OffHeapArray<std::atomic<std::uint8_t>>::create(pages());
-  if (!tables || !times_sent)
-    os::last_words("no memory to serve the child of a client; it would read zeros", Address());
-  return household_.add(
-      std::unique_ptr<Served>(new Served(*this, std::move(*tables), std::move(*times_sent))));
+  std::unique_ptr<Served> child;
+  if (tables && times_sent)
+    child.reset(new (std::nothrow) Served(*this, std::move(*tables), std::move(*times_sent)));
+  if (child == nullptr)
+    os::last_words("no memory to serve the child of a client; it would read zeros");
+  return household_.add(std::move(child));
 }
 
 void Served::on_sent(std::size_t first_page, std::size_t pages) noexcept {
