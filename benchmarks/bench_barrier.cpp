@@ -35,8 +35,9 @@ void give_up(const std::string& what) {
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-constexpr double kBudgetNs = 50e6;  // of timed work in one benchmark, if a few rounds fit into it
-constexpr double kSlowNs = 200e6;   // such a round is long enough to be its own median
+// A benchmark has as many rounds as this allows, and one more to warm everything up.
+constexpr double kBudgetNs = 50e6;     // of timed work, if a few rounds fit into it
+constexpr double kPatienceNs = 200e6;  // with what prepares each round
 constexpr std::size_t kMinRounds = 3;
 constexpr std::size_t kMaxRounds = 31;
 
@@ -70,6 +71,12 @@ class Rounds {
     wall_.push_back(cost.wall_ns);
     cpu_.push_back(cost.cpu_ns);
     faults_.push_back(cost.faults + static_cast<double>(traps));
+    timed_ns_ += cost.wall_ns;
+  }
+  bool enough(double elapsed_ns) const {
+    const std::size_t done = wall_.size();
+    return done > 0 && (done == kMaxRounds || elapsed_ns >= kPatienceNs ||
+                        (done >= kMinRounds && timed_ns_ >= kBudgetNs));
   }
   void report(benchmark::State& state, const Shape& shape, std::size_t dirty) const {
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
@@ -86,25 +93,20 @@ class Rounds {
 
  private:
   std::vector<double> wall_, cpu_, faults_;
+  double timed_ns_ = 0;
 };
-
-// How many rounds the budget allows, from one that warmed everything up.
-std::size_t rounds_for(const PhaseCost& warm_up) {
-  if (warm_up.wall_ns > kSlowNs) return 1;
-  const auto fitting = static_cast<std::size_t>(kBudgetNs / std::max(warm_up.wall_ns, 1.0));
-  return std::clamp(fitting, kMinRounds, kMaxRounds);
-}
 
 // Runs `round`, whose cost is what counts, as often as it fits; each time after `prepare`.
 template <class Prepare, class Round>
 Rounds repeat(benchmark::State& state, const Protocol& protocol, Prepare prepare, Round round) {
   Rounds rounds;
   prepare();
-  const std::size_t batch = rounds_for(round());
+  (void)round();
+  const PhaseClock clock;
   for (auto iteration : state) {  // as many in each repetition, which the library insists on
     (void)iteration;
     state.PauseTiming();
-    for (std::size_t i = 0; i < batch; ++i) {
+    while (!rounds.enough(clock.elapsed().wall_ns)) {
       prepare();
       const std::size_t traps = protocol.traps();
       state.ResumeTiming();
@@ -153,6 +155,7 @@ void take(benchmark::State& state, const Contender& contender, const Shape& shap
         return clock.elapsed();
       });
   rounds.report(state, shape, bytes.size());
+  state.counters["pages_taken"] = static_cast<double>(taken) / static_cast<double>(os::page_size());
   if (taken == 0) state.SkipWithError("nothing was recorded");
 }
 
@@ -220,14 +223,15 @@ void add(const Side& side, const Contender& who, Family family, const Shape& sha
   }
 }
 
-// By size first: memory is mapped and populated once for each.
+// By size first: memory is mapped and populated once for each. What is to be compared is close in
+// time.
 void add_all() {
   const Side sides[] = {{"", own_barriers()}, {"raw/", raw_protocols()}};
   for (const std::size_t mib : {64, 256, 1024, 4096})
     for (const Grid& grid : grids())
-      for (const Side& side : sides)
-        for (const Contender& who : side.contenders)
-          for (const Shape& shape : grid.shapes)
+      for (const Shape& shape : grid.shapes)
+        for (const Side& side : sides)
+          for (const Contender& who : side.contenders)
             if (shape.mib == mib) add(side, who, grid.family, shape);
 }
 
