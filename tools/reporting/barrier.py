@@ -1,0 +1,79 @@
+"""tools/report barrier: runs bench_barrier, and makes a page of its figures."""
+
+import shlex
+import time
+
+from reporting import google_benchmark, machine
+from reporting.barrier_figures import Figures
+from reporting.barrier_sections import all_sections
+from reporting.page import bullets, code, page, paragraph, table
+
+FORMAT = {"report": "barrier", "version": 1}
+
+DENSITIES = "(first_write/[^/]+/rand|take/[^/]+)/mib:256/one_in:[0-9]+(/threads:1)?$"
+THREADS = "first_write/[^/]+/rand/mib:256/one_in:64/threads:[0-9]+$"
+SIZES = "(first_write/[^/]+/rand|take/[^/]+)/mib:({})/one_in:64(/threads:1)?$"
+CARD_MARK = "^first_write/(cards|always-dirty)/seq/mib:256/one_in:1/threads:1$"
+
+
+def passes(quick):
+    """Large ranges take long to set up, and are not what own and raw are compared by."""
+    small = "^(raw/)?(" + "|".join((DENSITIES, THREADS, SIZES.format("64"))) + ")"
+    large = "^(raw/)?" + SIZES.format("1024" if quick else "1024|4096")
+    return [google_benchmark.Pass(f"{small}|{CARD_MARK}", 3 if quick else 9),
+            google_benchmark.Pass(large, 1 if quick else 3)]
+
+
+def measure(program, root, build, quick):
+    """The document that `render` makes a page of."""
+    described = machine.describe(root, build)
+    load, began = machine.load(), time.monotonic()
+    measured = google_benchmark.run(program, passes(quick))
+    if not measured["samples"]:
+        raise google_benchmark.Failed(f"{program} has none of the benchmarks that are wanted")
+    return FORMAT | {
+        "machine": described, "cores": machine.cores(),
+        "load": {"before": round(load, 2), "after": round(machine.load(), 2)},
+        "seconds": round(time.monotonic() - began), "quick": quick,
+        "page_size": int(measured["context"]["page_size"]),
+        "samples": measured["samples"], "notes": measured["notes"]}
+
+
+def render(document, visit_ns):
+    figures = Figures(document["samples"], document["page_size"])
+    return page("What a write barrier costs", _introduction(document),
+                all_sections(figures, visit_ns), _ending(document))
+
+
+def _introduction(document):
+    repetitions = max(len(next(iter(counters.values()))) for counters in document["samples"].values())
+    parts = [paragraph(
+        "A write barrier that is made of page faults costs something when a page is written for the "
+        "first time in a cycle, something when the pages written are taken and armed again, and "
+        "nothing in between. Each section has its conclusion first. Points are medians of "
+        f"{repetitions} repetitions, fewer for ranges above 256 MiB; the bars, and the small "
+        "print in tables, are the interval that the true median is in with 95 % (with fewer than "
+        "six repetitions: the extremes).")]
+    busy = document["load"]["before"] > 0.25 * document["cores"]
+    if busy:
+        parts.append(paragraph(
+            f"The machine was busy: its load was {document['load']['before']} before the run, on "
+            f"{document['cores']} cores. Do not rely on these figures.", "warning"))
+    if document["quick"]:
+        parts.append(paragraph("This is a quick run (--quick): fewer repetitions, no large ranges.",
+                               "warning"))
+    rows = list(document["machine"].items())
+    rows.append(("load before and after", "{before} and {after}".format(**document["load"])))
+    rows.append(("time taken", f"{document['seconds']} s"))
+    parts.append(table([], rows, words=True))
+    if document["notes"]:
+        parts.append(bullets(document["notes"]))
+    return parts
+
+
+def _ending(document):
+    again = ["tools/report", "barrier"] + (["--quick"] if document["quick"] else [])
+    return ["<section><h2>To repeat this</h2>", code(shlex.join(again)), paragraph(
+        "On a machine with nothing else to do. It builds bench_barrier, runs it, and leaves this page "
+        "and its figures in build/report/. docs/measuring.md says what is measured, and how to read "
+        "it. A JSON file that was kept becomes a page again by --from."), "</section>"]
