@@ -60,6 +60,8 @@ def _list(program, patterns):
         raise Failed(f"cannot run {program}: {error.strerror}") from error
     if done.returncode != 0:
         raise Failed(f"{program} stopped with {done.returncode}: {done.stderr.strip()}")
+    if not done.stdout.split():
+        raise Failed(f"{program} has none of the benchmarks that are wanted")
     return done.stdout.split()
 
 
@@ -107,7 +109,8 @@ class _Progress:
         self.repetition += 1
         self.last = time.monotonic()
         if not self.stream.isatty():
-            print(f"repetition {self.repetition} of {self.repetitions}", file=self.stream, flush=True)
+            print(f"repetition {self.repetition} of {self.repetitions}", file=self.stream,
+                  flush=True)
 
     def done(self, name):
         if self.finished >= len(self.total) or name != self.total[self.finished]:

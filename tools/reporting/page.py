@@ -1,4 +1,4 @@
-"""One self-contained HTML page: sections of a conclusion, a plot and a table. Well-formed XML too."""
+"""One self-contained HTML page: sections of a conclusion, a plot and a table. Well-formed XML."""
 
 from dataclasses import dataclass, field
 from html import escape
@@ -25,8 +25,8 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { padding: 0.25rem 0.8rem 0.25rem 0; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; }
-td.words { white-space: normal; text-align: left; }
+th:first-child, td:first-child, .words th { text-align: left; }
+.words td { white-space: normal; text-align: left; }
 td small { display: block; color: var(--faint); font-size: 0.85em; }
 pre { background: var(--stress); padding: 0.75rem 1rem; overflow-x: auto; font-size: 0.88rem; }
 li { margin: 0.2rem 0; max-width: 54rem; }
@@ -47,13 +47,14 @@ def table(head, rows, caption="", words=False):
     """Cells are texts, or (text, small print). `words`: running text rather than figures."""
     def cell(content):
         main, small = content if isinstance(content, tuple) else (content, "")
-        kind = ' class="words"' if words else ""
-        return f"<td{kind}>{escape(main)}" + (f"<small>{escape(small)}</small>" if small else "") + "</td>"
+        below = f"<small>{escape(small)}</small>" if small else ""
+        return f"<td>{escape(main)}{below}</td>"
 
     titled = f"<caption>{escape(caption)}</caption>" if caption else ""
     top = "<tr>" + "".join(f"<th>{escape(h)}</th>" for h in head) + "</tr>" if head else ""
     body = "".join("<tr>" + "".join(map(cell, row)) + "</tr>\n" for row in rows)
-    return f'<div class="scroll"><table>{titled}{top}\n{body}</table></div>'
+    kind = ' class="words"' if words else ""
+    return f'<div class="scroll"><table{kind}>{titled}{top}\n{body}</table></div>'
 
 
 def paragraph(words, kind=""):
@@ -81,8 +82,8 @@ def section(content):
 
 def page(title, introduction, sections, ending):
     """`introduction` and `ending` are lists of HTML."""
-    summary = "".join(f'<li><a href="#{escape(s.key)}">{escape(s.title)}</a>: {escape(s.conclusion)}</li>\n'
-                      for s in sections)
+    summary = "".join(f'<li><a href="#{escape(s.key)}">{escape(s.title)}</a>: '
+                      f"{escape(s.conclusion)}</li>\n" for s in sections)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>

@@ -46,6 +46,10 @@ class Axis:
     title: str  # with the unit
     show: Callable[[float], str]
     ticks: tuple = ()  # where; else round numbers
+    say: Callable[[float], str] = None  # as `show`, in a sentence
+
+    def __post_init__(self):
+        object.__setattr__(self, "say", self.say or self.show)
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,10 @@ class _Scale:
 
 
 def _round_numbers(low, high):
-    """1, 10, 100 ..., with 2 and 5 where these would be few; at least two."""
+    """1, 10, 100 ..., and what is between where these would be few."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
-    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), [i / 10 for i in range(10, 100)]):
+    tenths = [i / 10 for i in range(10, 100)]
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), tenths):
         ticks = [d * 10.0**k for k in decades for d in digits]
         inside = [t for t in ticks if low * 0.999 <= t <= high * 1.001]
         if len(inside) >= 4:
@@ -144,7 +149,7 @@ def intervals(summary, axis, rows, lines):
     for i, row in enumerate(rows):
         at = top + step * (i + 0.5) + 3
         value = row.value
-        words = f"{row.name}: {axis.show(value.median)} ({axis.show(value.low)} to {axis.show(value.high)})"
+        words = _with_interval(row.name, value, axis)
         parts.append(f'<g class="c{row.colour}">' + _text(left - 12, at + 4, row.name, "end") +
                      _line("whisker", x.at(value.low), at, x.at(value.high), at) +
                      _marker(row.colour, x.at(value.median), at, words) + "</g>")
@@ -180,6 +185,10 @@ def _marker(which, x, y, words):
             f"<title>{escape(words)}</title></path>")
 
 
+def _with_interval(what, value, axis):
+    return f"{what}: {axis.show(value.median)} ({axis.show(value.low)} to {axis.show(value.high)})"
+
+
 def _grid(x, y, x_axis, y_axis):
     parts = []
     for tick in y.ticks:
@@ -203,19 +212,20 @@ def _bound_line(at, words):
 def _curve(curve, x, y, x_axis, y_axis):
     parts = []
     for value, estimate in curve.points.items():
-        parts.append(_line("whisker", x.at(value), y.at(estimate.low), x.at(value), y.at(estimate.high)))
+        at = x.at(value)
+        parts.append(_line("whisker", at, y.at(estimate.low), at, y.at(estimate.high)))
     path = " ".join(f"{x.at(v):.1f},{y.at(e.median):.1f}" for v, e in curve.points.items())
     parts.append(f'<polyline class="curve" points="{path}"/>')
     for value, e in curve.points.items():
-        words = (f"{curve.name}, {x_axis.show(value)}: {y_axis.show(e.median)} "
-                 f"({y_axis.show(e.low)} to {y_axis.show(e.high)})")
+        words = _with_interval(f"{curve.name}, {x_axis.show(value)}", e, y_axis)
         parts.append(_marker(curve.colour, x.at(value), y.at(e.median), words))
     return f'<g class="c{curve.colour}">' + "".join(parts) + "</g>"
 
 
 def _names(curves, y, top, bottom):
     """Beside the ends of the curves, pushed apart where they would overlap."""
-    ends = sorted(((y.at(list(c.points.values())[-1].median), c) for c in curves), key=lambda e: e[0])
+    ends = sorted(((y.at(c.points[max(c.points)].median), c) for c in curves),
+                  key=lambda end: end[0])
     places, lowest = [], top - LINE / 2
     for at, _ in ends:
         lowest = max(at, lowest + LINE)

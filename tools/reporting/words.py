@@ -8,16 +8,16 @@ def number(value):
     digits = 2 if abs(value) < 100 else 3
     rounded = float(f"{value:.{digits}g}")
     if abs(rounded) >= 10:
-        return f"{rounded:,.0f}".replace(",", "\u202f")
+        return count(rounded)
     return f"{rounded:.6f}".rstrip("0").rstrip(".")
 
 
 def _in_units(value, units):
     for name, size in units:
         if abs(float(f"{value:.2g}")) >= size:
-            return f"{number(value / size)} {name}"
+            return f"{number(value / size)}\u00a0{name}"
     name, size = units[-1]
-    return f"{number(value / size)} {name}"
+    return f"{number(value / size)}\u00a0{name}"
 
 
 def duration(nanoseconds):
@@ -25,15 +25,20 @@ def duration(nanoseconds):
 
 
 def mebibytes(mib):
-    return _in_units(mib, [("GiB", 1024), ("MiB", 1)])
+    return f"{mib // 1024}\u00a0GiB" if mib % 1024 == 0 else f"{mib}\u00a0MiB"
+
+
+def count(whole):
+    return f"{whole:,.0f}".replace(",", "\u202f")
+
+
+def counted(thing):
+    """A function from numbers to "1 thing", "2 things"."""
+    return lambda whole: f"{count(whole)}\u00a0{thing}" + ("" if whole == 1 else "s")
 
 
 def percent(share_in_percent):
-    return f"{number(share_in_percent)} %"
-
-
-def times(factor):
-    return f"{number(factor)} times"
+    return f"{number(share_in_percent)}\u00a0%"
 
 
 def listed(words, last=" and "):

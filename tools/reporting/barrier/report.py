@@ -4,14 +4,16 @@ import shlex
 import time
 
 from reporting import google_benchmark, machine
-from reporting.barrier_figures import Figures
-from reporting.barrier_sections import all_sections
+from reporting.barrier import bare, choice, costs
+from reporting.barrier.figures import Figures
 from reporting.page import bullets, code, page, paragraph, table
 
 FORMAT = {"report": "barrier", "version": 1}
 
+BUSY = 0.25  # of the cores: then something else is running, too
+
 DENSITIES = "(first_write/[^/]+/rand|take/[^/]+)/mib:256/one_in:[0-9]+(/threads:1)?$"
-THREADS = "first_write/[^/]+/rand/mib:256/one_in:64/threads:[0-9]+$"
+THREADS = "first_write/[^/]+/rand/mib:256/one_in:8/threads:[0-9]+$"
 SIZES = "(first_write/[^/]+/rand|take/[^/]+)/mib:({})/one_in:64(/threads:1)?$"
 CARD_MARK = "^first_write/(cards|always-dirty)/seq/mib:256/one_in:1/threads:1$"
 
@@ -30,7 +32,7 @@ def measure(program, root, build, quick):
     load, began = machine.load(), time.monotonic()
     measured = google_benchmark.run(program, passes(quick))
     if not measured["samples"]:
-        raise google_benchmark.Failed(f"{program} has none of the benchmarks that are wanted")
+        raise google_benchmark.Failed(f"each benchmark failed: {measured['notes'][0]}")
     return FORMAT | {
         "machine": described, "cores": machine.cores(),
         "load": {"before": round(load, 2), "after": round(machine.load(), 2)},
@@ -40,22 +42,26 @@ def measure(program, root, build, quick):
 
 
 def render(document, visit_ns):
-    figures = Figures(document["samples"], document["page_size"])
-    return page("What a write barrier costs", _introduction(document),
-                all_sections(figures, visit_ns), _ending(document))
+    f = Figures(document["samples"], document["page_size"])
+    sections = [
+        costs.first_write_by_density(f), costs.first_write_by_size(f),
+        costs.first_write_by_threads(f), costs.take_by_size(f), costs.take_by_dirty(f),
+        choice.cycle(f), choice.cycle_with_visits(f, visit_ns), choice.worth(f),
+        choice.against_cards(f), bare.first_writes(f), bare.takes(f)]
+    return page("What a write barrier costs", _introduction(document), sections, _ending(document))
 
 
 def _introduction(document):
-    repetitions = max(len(next(iter(counters.values()))) for counters in document["samples"].values())
+    repetitions = max(len(samples) for counters in document["samples"].values()
+                      for samples in counters.values())
     parts = [paragraph(
-        "A write barrier that is made of page faults costs something when a page is written for the "
-        "first time in a cycle, something when the pages written are taken and armed again, and "
-        "nothing in between. Each section has its conclusion first. Points are medians of "
+        "A write barrier that is made of page faults costs something when a page is written for "
+        "the first time in a cycle, something when the pages written are taken and armed again, "
+        "and nothing in between. Each section has its conclusion first. Points are medians of "
         f"{repetitions} repetitions, fewer for ranges above 256 MiB; the bars, and the small "
         "print in tables, are the interval that the true median is in with 95 % (with fewer than "
         "six repetitions: the extremes).")]
-    busy = document["load"]["before"] > 0.25 * document["cores"]
-    if busy:
+    if document["load"]["before"] > BUSY * document["cores"]:
         parts.append(paragraph(
             f"The machine was busy: its load was {document['load']['before']} before the run, on "
             f"{document['cores']} cores. Do not rely on these figures.", "warning"))
@@ -67,13 +73,15 @@ def _introduction(document):
     rows.append(("time taken", f"{document['seconds']} s"))
     parts.append(table([], rows, words=True))
     if document["notes"]:
+        parts.append(paragraph("What the program said of what it could not measure:"))
         parts.append(bullets(document["notes"]))
+    parts.append(paragraph("What it comes to:"))
     return parts
 
 
 def _ending(document):
     again = ["tools/report", "barrier"] + (["--quick"] if document["quick"] else [])
     return ["<section><h2>To repeat this</h2>", code(shlex.join(again)), paragraph(
-        "On a machine with nothing else to do. It builds bench_barrier, runs it, and leaves this page "
-        "and its figures in build/report/. docs/measuring.md says what is measured, and how to read "
-        "it. A JSON file that was kept becomes a page again by --from."), "</section>"]
+        "On a machine with nothing else to do. It builds bench_barrier, runs it, and leaves this "
+        "page and its figures in build/report/. docs/measuring.md says what is measured, and how to "
+        "read it. A JSON file that was kept becomes a page again by --from."), "</section>"]

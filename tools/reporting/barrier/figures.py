@@ -1,14 +1,15 @@
 """The samples of bench_barrier, by what was measured."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reporting.estimates import estimate
 
 NAME = re.compile(r"^(?P<raw>raw/)?(?P<family>\w+)/(?P<barrier>[\w-]+)(/(?P<order>seq|rand))?"
                   r"/mib:(?P<mib>\d+)/one_in:(?P<one_in>\d+)(/threads:(?P<threads>\d+))?$")
 # As they are ordered in tables, and numbered in colours.
-BARRIERS = ["async", "uffd-thread", "uffd-sigbus", "mprotect", "soft-dirty", "cards", "always-dirty"]
+BARRIERS = ["async", "uffd-thread", "uffd-sigbus", "mprotect", "soft-dirty", "cards",
+            "always-dirty"]
 # Those that see stores of code that knows nothing of them.
 BY_MMU = BARRIERS[:5]
 MIB = 256  # what varies neither by size nor by threads is measured on this much
@@ -53,7 +54,7 @@ class Figures:
         return 100 * self.writes(shape) / self.pages(shape)
 
     def shapes(self, family, barrier, **wanted):
-        """All shapes measured that agree with `wanted`; by default one thread, random, Weir's own."""
+        """Those measured that agree with `wanted`; by default one thread, random, Weir's own."""
         wanted = {"threads": 1, "order": "rand", "raw": False} | wanted
         return sorted((s for s in self.by_shape if s.family == family and s.barrier == barrier
                        and all(getattr(s, key) == value for key, value in wanted.items()
@@ -69,10 +70,8 @@ class Figures:
                 points[x(shape)] = estimate(values)
         return points
 
-    # One cycle: the first writes, the take, and a visit of each page that the take reports.
-
     def take_of(self, writes):
-        return Shape("take", writes.barrier, writes.mib, writes.one_in, raw=writes.raw)
+        return replace(writes, family="take")
 
     def total(self, shape, counter="ns_per_dirty"):
         """Of all writes or of the take, in nanoseconds."""
@@ -80,6 +79,7 @@ class Figures:
                 zip(self.samples(shape, counter), self.samples(shape, "writes"))]
 
     def cycle(self, writes, visit_ns=0):
+        """First writes, the take, and a visit of each page that it reports, in nanoseconds."""
         take = self.take_of(writes)
         return [written + taken + visit_ns * pages for written, taken, pages in
                 zip(self.total(writes), self.total(take), self.samples(take, "pages_taken"))]
