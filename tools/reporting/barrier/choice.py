@@ -138,8 +138,8 @@ def against_cards(f):
     return Section(title, conclusion, figure, [
         "Above its curve a barrier is cheaper than marking a card after each write. A mark is "
         f"taken at its cheapest, {duration(mark.low)} to {duration(mark.high)}: the difference "
-        "between cards and always-dirty for writes one after the other. At 1 the walk over the cards "
-        "alone is dearer than the barrier. Visits are left out; cards are "
+        "between cards and always-dirty for writes one after the other. At 1 the walk over the "
+        "cards alone is dearer than the barrier. Visits are left out; cards are "
         "finer than pages, which is in their favour, and a call to mark one from another language "
         "is dearer, which is not."], [
         curve_table("written", percent, curves, "Writes to a dirty page at which it breaks even",

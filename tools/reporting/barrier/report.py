@@ -27,7 +27,7 @@ def passes(quick):
 
 
 def measure(program, root, build, quick):
-    """The document that `render` makes a page of."""
+    """The document that the page is made of."""
     described = machine.describe(root, build)
     load, began = machine.load(), time.monotonic()
     measured = google_benchmark.run(program, passes(quick))
@@ -41,14 +41,17 @@ def measure(program, root, build, quick):
         "samples": measured["samples"], "notes": measured["notes"]}
 
 
-def render(document, visit_ns):
+def sections(document, visit_ns):
     f = Figures(document["samples"], document["page_size"])
-    sections = [
+    return [
         costs.first_write_by_density(f), costs.first_write_by_size(f),
         costs.first_write_by_threads(f), costs.take_by_size(f), costs.take_by_dirty(f),
         choice.cycle(f), choice.cycle_with_visits(f, visit_ns), choice.worth(f),
         choice.against_cards(f), bare.first_writes(f), bare.takes(f)]
-    return page("What a write barrier costs", _introduction(document), sections, _ending(document))
+
+
+def render(document, contents):
+    return page("What a write barrier costs", _introduction(document), contents, _ending(document))
 
 
 def _introduction(document):
@@ -83,5 +86,5 @@ def _ending(document):
     again = ["tools/report", "barrier"] + (["--quick"] if document["quick"] else [])
     return ["<section><h2>To repeat this</h2>", code(shlex.join(again)), paragraph(
         "On a machine with nothing else to do. It builds bench_barrier, runs it, and leaves this "
-        "page and its figures in build/report/. docs/measuring.md says what is measured, and how to "
-        "read it. A JSON file that was kept becomes a page again by --from."), "</section>"]
+        "page and its figures in build/report/. docs/measuring.md says what is measured, and how "
+        "to read it. A JSON file that was kept becomes a page again by --from."), "</section>"]
