@@ -48,14 +48,14 @@ def _ratios(f, key, family, noun, title):
                   f"{BOUND} times the bare system calls, {verdicts.count('above')} above, and "
                   f"{verdicts.count('open')} open, since their interval has both; the highest "
                   f"median is {worst.median:.2f} ({worst.low:.2f} to {worst.high:.2f}): {where}.")
-    axis = svg.Axis("elapsed time, Weir's over that of bare system calls", lambda v: f"{v:.2g}",
-                    (0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4, 6, 10, 20, 50, 100))
-    figure = svg.intervals(conclusion, axis, drawn, [(1, ""), (BOUND, "1.25")])
+    axis = svg.Axis("elapsed time, Weir's over that of bare system calls", lambda v: f"{v:.3g}",
+                    (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100))
+    figure = svg.intervals(conclusion, axis, drawn, [(1, ""), (BOUND, f"{BOUND}")])
     return Section(title, conclusion, figure, [
         f"{mebibytes(MIB)}, one thread; the table has other sizes, and numbers of threads, too. "
         "Each repetition gives one ratio, of two measurements a second or so apart; shown are "
         "their median and its interval."], [
-        table(["barrier", "what", "Weir", "bare", "ratio", "of CPU time", f"{BOUND}"], rows,
+        table(["barrier", "what", "Weir", "bare", "ratio", "of CPU time", f"bound {BOUND}"], rows,
               "Elapsed time per page written, and ratios")], key)
 
 
