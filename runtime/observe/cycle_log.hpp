@@ -1,0 +1,16 @@
+// The line of WEIR_LOG=gc: what a cycle was, for a person who follows a log. It needs no memory but
+// the buffer it is given, and goes out by one write(2).
+#pragma once
+
+#include "runtime/observe/cycle.hpp"
+#include "runtime/os/text_buffer.hpp"
+
+namespace weir::observe {
+
+// Ends with a newline. `events_lost`: by the trace, in this cycle.
+void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t events_lost);
+
+// The same, to standard error.
+void log_cycle(const CycleSummary& cycle, std::uint64_t events_lost);
+
+}  // namespace weir::observe
