@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "runtime/observe/event.hpp"
 #include "runtime/os/off_heap.hpp"
@@ -22,8 +23,9 @@ class EventRing {
 
   // Without room: every event is lost.
   EventRing() = default;
-  EventRing(EventRing&& other) noexcept
-      : events_(std::move(other.events_)) {}  // before anyone writes or drains
+  EventRing(EventRing&& other) noexcept  // before anyone writes or drains
+      : events_(std::move(other.events_)) {}
+  EventRing& operator=(EventRing&&) = delete;
 
   // One thread at a time. Its own signal handlers may write, too: an event of a handler that
   // interrupted push() is lost and counted.
@@ -57,6 +59,7 @@ class EventRing {
   std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
+  explicit EventRing(os::OffHeapArray<Event> events) : events_(std::move(events)) {}
   // A handler may run between load and store, and its loss then be forgotten: not with fetch_add.
   void lose() noexcept { lost_.fetch_add(1, std::memory_order_relaxed); }
 

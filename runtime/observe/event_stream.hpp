@@ -84,11 +84,15 @@ class EventStream {
   HeapStatistics statistics() const;
 
  private:
-  EventStream(const ObserveOptions& options, TraceFile* trace);
+  EventStream(bool log_cycles, TraceFile* trace);
+  Expected<std::unique_ptr<EventWriter>> add_writer(TrackKind kind, std::uint64_t number);
+  std::uint64_t end_phase() noexcept;  // returns the time
 
   const std::uint64_t heap_number_;
   const bool log_cycles_;
   TraceFile* const trace_;
+  std::atomic<std::uint64_t> mutators_{0};     // that ever attached
+  std::atomic<std::uint64_t> events_lost_{0};  // as of the last draining
   std::unique_ptr<EventWriter> collector_;
   std::vector<std::unique_ptr<EventWriter>> markers_;
 
@@ -97,6 +101,7 @@ class EventStream {
   Phase phase_ = Phase::stop;
   std::uint64_t phase_began_ns_ = 0;
   std::uint64_t last_end_ns_ = monotonic_ns();
+  std::uint64_t events_lost_logged_ = 0;
   Histogram pauses_;
   HeapStatistics totals_;
 

@@ -3,8 +3,12 @@
 // branch when there is no trace.
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "runtime/observe/clock.hpp"
 #include "runtime/observe/event.hpp"
@@ -15,8 +19,13 @@ namespace weir::observe {
 class TraceFile;
 
 enum class TrackKind : std::uint8_t { collector, marker, mutator };
+inline constexpr std::array<std::string_view, 3> kTrackKindNames = {"collector", "marker",
+                                                                    "mutator"};
+constexpr std::string_view name_of(TrackKind kind) {
+  return kTrackKindNames[static_cast<std::size_t>(kind)];
+}
 
-// Where events are drawn: unique in the process.
+// Where events are drawn.
 struct Track {
   std::uint64_t heap;  // number of the heap, from 1
   TrackKind kind;
@@ -25,8 +34,9 @@ struct Track {
 
 class EventWriter {
  public:
-  // `trace` nullptr: no ring, nothing is written.
-  static Expected<std::unique_ptr<EventWriter>> create(Track track, TraceFile* trace);
+  // `trace` nullptr: no ring, nothing is written. What is lost is added to `events_lost`, too.
+  static Expected<std::unique_ptr<EventWriter>> create(Track track, TraceFile* trace,
+                                                       std::atomic<std::uint64_t>& events_lost);
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
   // Drains what is left into the trace. Not in a pause of this heap.
@@ -49,12 +59,12 @@ class EventWriter {
   }
 
   const Track& track() const { return track_; }
-  // They did not fit. Any thread.
   std::uint64_t lost() const { return ring_.lost(); }
 
  private:
   friend class TraceFile;  // which drains it
-  EventWriter(Track track, TraceFile* trace, EventRing ring);
+  EventWriter(Track track, TraceFile* trace, EventRing ring,
+              std::atomic<std::uint64_t>& events_lost);
   void write(const Event& event) {
     if (enabled()) ring_.push(event);
   }
@@ -62,9 +72,11 @@ class EventWriter {
   const Track track_;
   TraceFile* const trace_;
   EventRing ring_;
+  std::atomic<std::uint64_t>& events_lost_;
 
   // Of the trace file, under its lock.
   EventWriter* next_ = nullptr;
+  std::uint64_t thread_id_ = 0;  // in the trace
   bool named_ = false;
   std::uint64_t lost_shown_ = 0;
 };

@@ -5,9 +5,9 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 namespace weir::observe {
@@ -21,8 +21,7 @@ class Published {
 
   // One thread at a time.
   void publish(const T& value) noexcept {
-    Words words;
-    std::memcpy(words.data(), &value, sizeof value);
+    const auto words = std::bit_cast<Words>(value);
     const std::uint64_t next = version_.load(std::memory_order_relaxed) + 1;
     // Released one by one: who sees a word of this update sees the version before it, at least, and
     // no fence is needed, which ThreadSanitizer would not understand.
@@ -39,9 +38,7 @@ class Published {
       for (std::size_t i = 0; i < kWords; ++i)
         words[i] = copies_[version & 1][i].load(std::memory_order_acquire);
       if (version_.load(std::memory_order_relaxed) != version) continue;
-      T value;
-      std::memcpy(&value, words.data(), sizeof value);
-      return value;
+      return std::bit_cast<T>(words);
     }
   }
 

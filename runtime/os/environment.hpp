@@ -3,6 +3,7 @@
 // path.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -10,12 +11,31 @@
 
 namespace weir::os {
 
-enum class Variable { barrier, delivery, off_heap, seed, test_tier };
+enum class Variable {
+  barrier,
+  delivery,
+  off_heap,
+  log,
+  trace,
+  verify,
+  stress,
+  deterministic,
+  seed,
+  test_tier
+};
+
+enum class ValueKind : std::uint8_t {
+  one_of,   // one of the allowed names
+  list_of,  // one or more of them, separated by commas
+  number,
+  path
+};
 
 struct VariableInfo {
   Variable variable;
   const char* name;
-  std::span<const std::string_view> allowed;  // empty: a number
+  ValueKind kind;
+  std::span<const std::string_view> allowed;  // one_of, list_of
   std::string_view fallback;                  // what holds when it is unset or empty
   std::string_view meaning;
 };
@@ -26,5 +46,8 @@ std::span<const VariableInfo> environment_variables();
 // What the variable is set to; nullopt when unset or empty. A value that is not allowed is an error
 // that names the allowed ones.
 Expected<std::optional<std::string_view>> environment(Variable variable);
+
+// Whether `name` is in a list separated by commas.
+bool list_has(std::string_view list, std::string_view name);
 
 }  // namespace weir::os

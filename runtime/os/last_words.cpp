@@ -2,44 +2,19 @@
 
 #include <unistd.h>
 
-#include <cstddef>
 #include <cstdlib>
 
+#include "runtime/os/text_buffer.hpp"
+
 namespace weir::os {
-namespace {
 
-// A line in a fixed buffer: no allocation, no stdio.
-struct Line {
-  char text[512];
-  std::size_t size = 0;
-
-  void add(char c) {
-    if (size < sizeof(text)) text[size++] = c;
-  }
-  void add(const char* s) {
-    while (*s != '\0') add(*s++);
-  }
-  void add_hex(std::uintptr_t value) {
-    add("0x");
-    int shift = 60;
-    while (shift > 0 && (value >> shift) == 0) shift -= 4;
-    for (; shift >= 0; shift -= 4) add("0123456789abcdef"[(value >> shift) & 0xf]);
-  }
-};
-
-}  // namespace
-
-void say(const char* sentence, Address at) noexcept {
-  Line line;
-  line.add("weir: ");
-  line.add(sentence);
-  if (at != Address()) {
-    line.add(" (at ");
-    line.add_hex(at.value());
-    line.add(')');
-  }
+void say(std::string_view sentence, Address at) noexcept {
+  char memory[512];
+  TextBuffer line(memory);
+  line.add("weir: ").add(sentence);
+  if (at != Address()) line.add(" (at ").add_hex(at.value()).add(')');
   line.add('\n');
-  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, line.text, line.size);
+  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, memory, line.size());
 }
 
 void last_words(const char* sentence, Address at) noexcept {

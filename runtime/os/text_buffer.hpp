@@ -25,8 +25,9 @@ class TextBuffer {
   TextBuffer& add_grouped(std::uint64_t value);
   // value / 10^digits with that many digits after the point: add_fixed(2034, 1) is 203.4
   TextBuffer& add_fixed(std::uint64_t value, unsigned digits);
-  // Blanks before what was added since `start`, so that it is at least `width` long.
-  TextBuffer& pad_from(std::size_t start, std::size_t width);
+  // What was added since `start` becomes at least `width` long: by blanks before it, or after it.
+  TextBuffer& align_right(std::size_t start, std::size_t width);
+  TextBuffer& align_left(std::size_t start, std::size_t width);
 
   std::size_t size() const { return size_; }
   std::size_t room() const { return memory_.size() - size_; }

@@ -7,9 +7,13 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/setting.hpp"
+
 using namespace weir;
+using weir::os::ValueKind;
 using weir::os::Variable;
 using weir::os::VariableInfo;
+using weir::test::Setting;
 
 namespace {
 
@@ -19,7 +23,9 @@ std::string markdown() {
   out << "| variable | values | default | meaning |\n| --- | --- | --- | --- |\n";
   for (const VariableInfo& info : os::environment_variables()) {
     out << "| `" << info.name << "` | ";
-    if (info.allowed.empty()) out << "a number";
+    if (info.kind == ValueKind::number) out << "a number";
+    if (info.kind == ValueKind::path) out << "a path";
+    if (info.kind == ValueKind::list_of) out << "of these, separated by commas: ";
     for (std::string_view value : info.allowed)
       out << (value == info.allowed.front() ? "" : ", ") << '`' << value << '`';
     out << " | " << info.fallback << " | " << info.meaning << " |\n";
@@ -33,20 +39,6 @@ std::string between(const std::string& text, const std::string& first, const std
   if (begin == std::string::npos || end == std::string::npos) return "";
   return text.substr(begin + first.size(), end - begin - first.size());
 }
-
-class Setting {
- public:
-  Setting(const char* name, const char* value) : name_(name) {
-    const char* before = std::getenv(name);
-    before_ = before != nullptr ? before : "";
-    ::setenv(name, value, 1);
-  }
-  ~Setting() { ::setenv(name_, before_.c_str(), 1); }
-
- private:
-  const char* name_;
-  std::string before_;
-};
 
 }  // namespace
 
@@ -89,6 +81,29 @@ TEST_CASE("an unknown value is refused with the allowed ones") {
     const Setting seed("WEIR_SEED", number);
     CHECK(os::environment(Variable::seed).value() == number);
   }
+}
+
+TEST_CASE("a list has one or more of the allowed names, and nothing else") {
+  for (const char* list : {"gc", "gc,gc"}) {
+    const Setting log("WEIR_LOG", list);
+    CHECK(os::environment(Variable::log).value() == list);
+  }
+  for (const char* list : {",", "gc,", ",gc", "gc,,gc", "gc, gc", "GC", "gc,weather"}) {
+    const Setting log("WEIR_LOG", list);
+    const auto refused = os::environment(Variable::log);
+    REQUIRE(!refused);
+    CHECK(refused.error().message().find("WEIR_LOG=" + std::string(list)) != std::string::npos);
+    CHECK(refused.error().message().find("it may be gc") != std::string::npos);
+  }
+  CHECK(os::list_has("a,bc,d", "bc"));
+  CHECK(os::list_has("d", "d"));
+  CHECK(!os::list_has("a,bc", "b"));
+  CHECK(!os::list_has("", "a"));
+}
+
+TEST_CASE("a path may be anything") {
+  const Setting trace("WEIR_TRACE", "/tmp/a b,c=%p");
+  CHECK(os::environment(Variable::trace).value() == "/tmp/a b,c=%p");
 }
 
 TEST_CASE("the README has the same table") {

@@ -1,0 +1,60 @@
+#include "runtime/observe/cycle_log.hpp"
+
+#include <unistd.h>
+
+namespace weir::observe {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+std::uint64_t rounded(std::uint64_t value, std::uint64_t unit) {
+  return value / unit + (value % unit >= (unit + 1) / 2 ? 1 : 0);
+}
+
+void add_mib(os::TextBuffer& line, std::uint64_t bytes) {
+  const std::size_t start = line.size();
+  line.add_fixed(bytes / kMiB * 10 + rounded(bytes % kMiB * 10, kMiB), 1).align_right(start, 7);
+}
+
+}  // namespace
+
+// The columns of one line stand below those of the line before, for usual sizes.
+void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t events_lost) {
+  line.add("weir ");
+  if (cycle.heap > 1) line.add("heap ").add_number(cycle.heap).add(' ');
+  std::size_t start = line.add("gc ").size();
+  line.add_number(cycle.number).align_right(start, 4).add(' ');
+
+  start = line.add(name_of(cycle.kind)).add(" (").size();
+  constexpr std::size_t kLongestReason = 13;
+  line.add(name_of(cycle.reason)).add("): ").align_left(start, kLongestReason + 3);
+
+  add_mib(line, cycle.result.heap_before_bytes);
+  add_mib(line.add(" -> "), cycle.result.heap_after_bytes);
+  add_mib(line.add(" MiB, live "), cycle.result.live_bytes);
+
+  start = line.add(", pause ").size();
+  line.add_fixed(rounded(cycle.pause_ns, 10'000), 2).align_right(start, 7).add(" ms:");
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    if (cycle.phase_ns[i] == 0) continue;
+    start = line.add(' ').add(kPhaseNames[i]).add(' ').size();
+    line.add_grouped(rounded(cycle.phase_ns[i], 1000)).align_right(start, 5);
+  }
+
+  const std::uint64_t markers = cycle.result.markers;
+  line.add(" us, ").add_number(markers).add(markers == 1 ? " marker " : " markers ");
+  line.add_fixed(rounded(cycle.result.marker_cpu_ns, 10'000), 2).add(" ms cpu");
+  if (cycle.number > 1)
+    line.add(", ").add_grouped(rounded(cycle.since_last_ns, 1'000'000)).add(" ms since the last");
+  if (events_lost > 0) line.add(", ").add_grouped(events_lost).add(" events lost");
+  line.add('\n');
+}
+
+void log_cycle(const CycleSummary& cycle, std::uint64_t events_lost) {
+  char memory[512];
+  os::TextBuffer line(memory);
+  format_cycle(line, cycle, events_lost);
+  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, memory, line.size());
+}
+
+}  // namespace weir::observe
