@@ -51,7 +51,7 @@ void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t
 }
 
 void log_cycle(const CycleSummary& cycle, std::uint64_t events_lost) {
-  char memory[512];
+  char memory[kLongestCycleLine];
   os::TextBuffer line(memory);
   format_cycle(line, cycle, events_lost);
   [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, memory, line.size());

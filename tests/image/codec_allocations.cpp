@@ -1,42 +1,11 @@
 // Decoding allocates nothing, damaged input included [quiet-server]. A program of its own, since it
 // puts itself in the place of malloc: every allocation that a library makes goes through here.
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
 #include "runtime/image/codec.hpp"
-
-extern "C" {
-// NOLINTBEGIN(readability-identifier-naming): the C library's
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-// NOLINTEND(readability-identifier-naming)
-
-static std::size_t allocations = 0;
-
-void* malloc(std::size_t size) {
-  return ++allocations, __libc_malloc(size);
-}
-void* calloc(std::size_t n, std::size_t size) {
-  return ++allocations, __libc_calloc(n, size);
-}
-void* realloc(void* p, std::size_t size) {
-  return ++allocations, __libc_realloc(p, size);
-}
-void* memalign(std::size_t to, std::size_t size) {
-  return ++allocations, __libc_memalign(to, size);
-}
-void* aligned_alloc(std::size_t to, std::size_t size) {
-  return memalign(to, size);
-}
-int posix_memalign(void** p, std::size_t to, std::size_t size) {
-  *p = memalign(to, size);
-  return *p != nullptr ? 0 : ENOMEM;
-}
-}
+#include "tests/support/counted_malloc.hpp"
 
 namespace weir::image {
 namespace {
