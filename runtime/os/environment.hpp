@@ -15,6 +15,7 @@ enum class Variable {
   barrier,
   delivery,
   off_heap,
+  stop_signal,
   log,
   trace,
   verify,

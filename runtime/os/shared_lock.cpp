@@ -1,11 +1,8 @@
 #include "runtime/os/shared_lock.hpp"
 
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <climits>
+#include "runtime/os/futex.hpp"
 
 namespace weir::os {
 namespace {
@@ -16,13 +13,12 @@ void SharedLock::wait_while(std::uint32_t state) noexcept {
   for (int spin = 0; spin < kSpins; ++spin)
     if (state_.load(std::memory_order_relaxed) != state) return;
   waiters_.fetch_add(1);
-  ::syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, state, nullptr, nullptr, 0);
+  futex_wait(state_, state);
   waiters_.fetch_sub(1);
 }
 
 void SharedLock::wake_all() noexcept {
-  if (waiters_.load() != 0)
-    ::syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+  if (waiters_.load() != 0) futex_wake_all(state_);
 }
 
 void SharedLock::lock_shared() noexcept {

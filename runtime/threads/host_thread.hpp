@@ -22,7 +22,8 @@ class HostThread {
   static HostThread& current();
 
   // While one lives, a stop signal is not obeyed but remembered, and obeyed when the last one of
-  // this thread goes.
+  // this thread goes. So nothing in between waits for what a stopped thread may hold, malloc's lock
+  // first of all.
   class Section {
    public:
     explicit Section(HostThread& host) : host_(host) { host.enter_section(); }
@@ -34,8 +35,8 @@ class HostThread {
     HostThread& host_;
   };
 
-  // While one lives, all mutators that run on this thread count as stopped, at a poll; then they
-  // run again, each as soon as its world does. They nest.
+  // While one lives, all mutators that run on this thread count as stopped, at a poll, so that it
+  // may wait for anything; then they run again, each as soon as its world does. They nest.
   class Parked {
    public:
     explicit Parked(HostThread& host) : section_(host), host_(host) { host.park(); }
@@ -48,10 +49,12 @@ class HostThread {
     HostThread& host_;
   };
 
+  // In the signal's handler; `context` is its third argument.
+  void on_stop_signal(const void* context);
+
  private:
   friend class MutatorThread;
   friend class World;
-  friend struct StopSignal;
   friend struct Registry;
 
   // Which of the mutators: code that does not poll, and may be stopped anywhere, or all.
@@ -68,9 +71,9 @@ class HostThread {
     if (is_signalled_ != 0 && sections_ == 0) obey_late();
   }
 
-  // Thread id, stack, what is to be done when the thread ends; once per thread. Allocates.
+  // Thread id, stack, what is to be done when the thread ends; once per thread. Allocates: Parked.
   void prepare();
-  // The stack that stop signals are handled on, unless the thread has one.
+  // Signals are handled on a stack of their own; this is ours, unless the thread has one.
   void give_signal_stack();
   void drop_signal_stack();
 
@@ -80,11 +83,12 @@ class HostThread {
   void park();
   void unpark();
   void obey_late();
-  void on_stop_signal(void* context);
-  bool has_to_stop(Which which) const;
-  void stand_still(Which which, void* context);
-  // Waits until all worlds concerned run, and makes the mutators run.
-  void run(Which which);
+  static bool concerns(Which which, const MutatorThread& mutator);
+  bool has_to_stop() const;  // one that a signal may stop
+  // `signal_context`: of the stop signal's handler, if it is in that.
+  void stand_still(Which which, const void* signal_context);
+  // Waits until their worlds run, and makes the mutators run.
+  void run(Which which, const void* signal_context);
 
   MutatorThread* running_ = nullptr;  // stand on this thread and are not in a blocking region
   MutatorThread* home_ = nullptr;     // those, and the ones that are; under the registry's lock

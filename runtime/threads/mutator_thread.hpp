@@ -127,16 +127,19 @@ class MutatorThread {
 
   // For World, which has the list locked.
   void ask_to_stop();
+  void send_signal();
   void wait_until_stopped();
-  void take_back();
+  void let_run();
+  void vanish();  // its thread does not exist in this process, a forked child
 
   bool has_to_stop() const;
-  void stand_still(MutatorState how, void* signal_context);
-  bool try_to_run(HostThread& host);
-  void set_up(HostThread& host, const ThreadOptions& options);
+  void stand_still(const void* signal_context);
+  bool try_to_run(const HostThread& host);
+  Expected<> set_up(const HostThread& host, const ThreadOptions& options);
   void forget_stacks();
 
-  Stack* stack_of(Address address);
+  void capture(StackPlace& place);
+  void look_at_signal(const void* context);
   const Stack* stack_of(Address address) const;
 
   std::uint32_t& poll_word_;
@@ -144,6 +147,8 @@ class MutatorThread {
   std::atomic<pid_t> thread_id_{0};  // whom the stop signal goes to
   StopMode stop_mode_ = StopMode::poll;
   bool is_conservative_ = true;
+  bool is_unsent_ = false;    // the queue of signals was full
+  bool is_new_here_ = false;  // it left a blocking region on another thread than it entered
   unsigned blocking_depth_ = 0;
 
   // Where it stands when it does not run.

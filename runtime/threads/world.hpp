@@ -38,10 +38,11 @@ class World {
 
   // The calling thread. A thread may be attached to several worlds, and to one more than once. It
   // runs afterwards; waits while the world is stopped. Errors: busy (`thread` is attached already,
-  // or the stop signal has a handler of somebody else's), invalid_argument (WEIR_STOP_SIGNAL).
+  // or the stop signal has a handler of somebody else's), invalid_argument (WEIR_STOP_SIGNAL, or
+  // `stack_base` is above the present stack).
   Expected<> attach(MutatorThread& thread, const ThreadOptions& options);
   // The thread that the mutator is on; any thread if the mutator is in a blocking region and nobody
-  // leaves it any more. Waits while the world is stopped. Frees its stacks.
+  // leaves it any more. Waits while the world is stopped.
   void detach(MutatorThread& thread);
 
   // By a mutator, outside blocking regions, or by any other thread.
@@ -73,9 +74,6 @@ class World {
  private:
   class Locked;
   friend struct Registry;
-
-  void insert(MutatorThread& thread);
-  void remove(MutatorThread& thread);
 
   WorldOwner* const owner_;
   os::SharedLock lock_;  // the list; held from stop to resume

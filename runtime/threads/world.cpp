@@ -1,0 +1,138 @@
+#include "runtime/threads/world.hpp"
+
+#include <unistd.h>
+
+#include <new>
+
+#include "runtime/os/futex.hpp"
+#include "runtime/os/last_words.hpp"
+#include "runtime/threads/registry.hpp"
+#include "runtime/threads/stop_signal.hpp"
+
+namespace weir::threads {
+
+// The list locked, by a thread all of whose mutators count as stopped while it waits for that.
+class World::Locked {
+ public:
+  Locked(World& world, HostThread& host) : parked_(host), world_(world) {
+    if (world.stopper_.load() == &host)
+      os::last_words("a thread changed the mutators of a world that it had stopped itself");
+    world.lock_.lock();
+  }
+  ~Locked() { world_.lock_.unlock(); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  HostThread::Parked parked_;
+  World& world_;
+};
+
+World::~World() {
+  if (first_ != nullptr) os::last_words("a world was destroyed that has mutators attached");
+}
+
+Expected<> World::attach(MutatorThread& thread, const ThreadOptions& options) {
+  if (thread.state() != MutatorState::detached)
+    return fail(ErrorCode::busy, "attaching a mutator", "it is attached already");
+  HostThread& host = HostThread::current();
+  const HostThread::Parked parked(host);
+  host.prepare();
+  if (auto done = thread.set_up(host, options); !done) return done;
+  if (options.stop == StopMode::signal) {
+    if (auto done = StopSignal::install(); !done) return done;
+    StopSignal::unblock();
+    host.give_signal_stack();
+  }
+  thread.capture(thread.place_);
+
+  const Locked locked(*this, host);
+  Registry::the().add(*this, thread, host);
+  thread.transition(MutatorState::stopped_at_poll);
+  host.link(thread);  // runs with the others, when `parked` ends
+  size_.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+void World::detach(MutatorThread& thread) {
+  HostThread& host = HostThread::current();
+  {
+    const Locked locked(*this, host);
+    thread.transition(MutatorState::detached);
+    host.unlink(thread);
+    Registry::the().remove(*this, thread);
+    size_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  thread.blocking_depth_ = 0;
+  if (!Registry::the().is_home(host)) host.drop_signal_stack();
+}
+
+bool World::stop() {
+  HostThread& host = HostThread::current();
+  if (host.parked_ != 0)
+    os::last_words("a thread that has a world stopped asked to stop another, or itself again");
+  host.enter_section();
+  host.park();
+  std::uint32_t epoch = epoch_.load(std::memory_order_acquire);
+  if ((epoch & 1) != 0 || !epoch_.compare_exchange_strong(epoch, epoch + 1)) {
+    while ((epoch & 1) != 0 && epoch_.load(std::memory_order_acquire) == epoch)
+      os::futex_wait(epoch_, epoch);
+    host.unpark();
+    host.leave_section();
+    return false;
+  }
+  lock_.lock();
+  stopper_.store(&host);
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->ask_to_stop();
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->wait_until_stopped();
+  return true;
+}
+
+void World::resume() {
+  HostThread& host = HostThread::current();
+  if (stopper_.load() != &host)
+    os::last_words("a world is resumed by a thread that did not stop it");
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->let_run();
+  stopper_.store(nullptr);
+  lock_.unlock();
+  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  os::futex_wake_all(epoch_);
+  host.unpark();
+  host.leave_section();
+}
+
+void World::for_each(os::FunctionRef<void(MutatorThread&)> visit) {
+  const auto walk = [&] {
+    for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) visit(*m);
+  };
+  HostThread& host = HostThread::current();
+  if (stopper_.load() == &host) return walk();
+  const Locked locked(*this, host);
+  walk();
+}
+
+void World::after_fork_in_child() {
+  HostThread& host = HostThread::current();
+  host.id_ = ::gettid();
+  const bool is_ours = stopper_.load() == &host;
+  std::size_t left = 0;
+  for (MutatorThread** link = &first_; *link != nullptr;) {
+    MutatorThread& mutator = **link;
+    if (mutator.host_ != &host) {
+      *link = mutator.next_in_world_;
+      mutator.vanish();
+      continue;
+    }
+    mutator.thread_id_.store(host.id_);
+    if (!is_ours) mutator.let_run();
+    link = &mutator.next_in_world_;
+    ++left;
+  }
+  size_.store(left);
+  if (is_ours) return;
+  new (&lock_) os::SharedLock;
+  stopper_.store(nullptr);
+  epoch_.store(epoch_.load() & ~1u);
+}
+
+}  // namespace weir::threads

@@ -1,0 +1,97 @@
+// Mutators that count, and somebody who looks whether they do.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <sys/time.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <thread>
+
+#include "runtime/threads/world.hpp"
+
+namespace weir::test {
+
+using threads::MutatorState;
+using threads::MutatorThread;
+using threads::StopMode;
+using threads::ThreadOptions;
+using threads::World;
+
+struct PollWord {
+  std::uint32_t poll_word = 0;
+};
+
+class Mutator : PollWord, public MutatorThread {
+ public:
+  Mutator() : MutatorThread(poll_word) {}
+  Mutator(World& world, StopMode stop) : Mutator() { attach(world, stop); }
+
+  void attach(World& world, StopMode stop) {
+    ThreadOptions options;
+    options.stop = stop;
+    const auto done = world.attach(*this, options);
+    REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
+  }
+  bool is_asked() { return std::atomic_ref(poll_word).load(std::memory_order_relaxed) != 0; }
+  void poll() {
+    if (is_asked()) safepoint();
+  }
+
+  std::uint64_t count = 0;  // of the running thread; not atomic, so that sanitizers watch
+};
+
+// The words that the collector would read of a stopped thread.
+[[gnu::no_sanitize("address", "thread")]] inline bool is_in(Range range, std::uintptr_t value) {
+  for (Address a = range.begin; a < range.end(); a = a + sizeof value)
+    if (*a.as<const volatile std::uintptr_t>() == value) return true;
+  return false;
+}
+inline bool holds(const MutatorThread& mutator, std::uintptr_t value) {
+  bool found = false;
+  mutator.for_each_conservative_range([&](Range range) {
+    REQUIRE(range.is_aligned(sizeof value));
+    found = found || is_in(range, value);
+  });
+  return found;
+}
+
+// Stops the world, whoever else does, and calls `look`.
+template <class Look>
+void with_stopped(World& world, Look&& look) {
+  while (!world.stop()) {
+  }
+  look();
+  world.resume();
+}
+
+// SIGALRM, ten thousand times a second, to whichever thread the kernel picks.
+class AlarmStorm {
+ public:
+  explicit AlarmStorm(int flags = 0) {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { rung.fetch_add(1, std::memory_order_relaxed); };
+    action.sa_flags = SA_RESTART | flags;
+    ::sigaction(SIGALRM, &action, &before_);
+    const itimerval often{{0, 100}, {0, 100}};
+    ::setitimer(ITIMER_REAL, &often, nullptr);
+  }
+  ~AlarmStorm() {
+    const itimerval never{};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    ::sigaction(SIGALRM, &before_, nullptr);
+  }
+  static inline std::atomic<std::uint64_t> rung{0};
+
+ private:
+  struct sigaction before_ = {};
+};
+
+inline constexpr StopMode kModes[] = {StopMode::poll, StopMode::signal};
+inline const char* name_of_mode(StopMode mode) {
+  return mode == StopMode::poll ? "poll" : "signal";
+}
+
+}  // namespace weir::test
