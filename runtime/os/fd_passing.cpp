@@ -41,10 +41,22 @@ Expected<> transfer(int socket, std::byte* bytes, std::size_t size, bool sending
   return {};
 }
 
-// Room for two, to notice and close what is too much.
-union Control {
-  cmsghdr header;
-  char bytes[CMSG_SPACE(2 * sizeof(int))];
+// A header with room for descriptors beside it.
+struct Message {
+  explicit Message(std::uint64_t payload_size) : header{payload_size} {
+    raw.msg_iov = &piece;
+    raw.msg_iovlen = 1;
+    raw.msg_control = control;
+    raw.msg_controllen = sizeof control;
+  }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+
+  Header header;
+  iovec piece = {&header, sizeof header};
+  // For two, to notice and close what is too much.
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  msghdr raw = {};
 };
 
 }  // namespace
@@ -52,39 +64,26 @@ union Control {
 Expected<> send_descriptor(int socket, int fd, std::span<const std::byte> payload) {
   if (payload.empty() || payload.size() > kMaxDescriptorPayload)
     return fail(ErrorCode::invalid_argument, kSending, "the payload is empty, or too long");
-  Header header{payload.size()};
-  iovec piece{&header, sizeof header};
-  Control control = {};
-  msghdr message = {};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = &control;
-  message.msg_controllen = CMSG_SPACE(sizeof fd);
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  Message message(payload.size());
+  message.raw.msg_controllen = CMSG_SPACE(sizeof fd);
+  cmsghdr* rights = CMSG_FIRSTHDR(&message.raw);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(sizeof fd);
   std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
 
   ssize_t sent;
-  while ((sent = ::sendmsg(socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+  while ((sent = ::sendmsg(socket, &message.raw, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
   }
   if (sent < 0) return socket_error(errno, kSending);
-  if (sent != sizeof header) return fail(ErrorCode::system, kSending, "the socket took a part");
+  if (sent != sizeof(Header)) return fail(ErrorCode::system, kSending, "the socket took a part");
   return transfer(socket, const_cast<std::byte*>(payload.data()), payload.size(), true);
 }
 
 Expected<ReceivedDescriptor> receive_descriptor(int socket) {
-  Header header = {};
-  iovec piece{&header, sizeof header};
-  Control control = {};
-  msghdr message = {};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = &control;
-  message.msg_controllen = sizeof control;
+  Message message(0);
   ssize_t got;
-  while ((got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL)) < 0 &&
+  while ((got = ::recvmsg(socket, &message.raw, MSG_CMSG_CLOEXEC | MSG_WAITALL)) < 0 &&
          errno == EINTR) {
   }
   if (got < 0) return Unexpected(socket_error(errno, kReceiving).value());
@@ -92,7 +91,7 @@ Expected<ReceivedDescriptor> receive_descriptor(int socket) {
 
   ReceivedDescriptor received;
   std::size_t count = 0;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message.raw); c != nullptr; c = CMSG_NXTHDR(&message.raw, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     for (std::size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i, ++count) {
       int fd;
@@ -107,14 +106,14 @@ Expected<ReceivedDescriptor> receive_descriptor(int socket) {
     if (received.fd >= 0) ::close(received.fd);
     return fail(code, kReceiving, why);
   };
-  if ((message.msg_flags & MSG_CTRUNC) != 0 && count == 0)
+  if ((message.raw.msg_flags & MSG_CTRUNC) != 0 && count == 0)
     return refuse(ErrorCode::out_of_memory, "no room for another descriptor (RLIMIT_NOFILE)");
-  if (count != 1 || (message.msg_flags & MSG_CTRUNC) != 0)
+  if (count != 1 || (message.raw.msg_flags & MSG_CTRUNC) != 0)
     return refuse(ErrorCode::invalid_argument, "the message has not exactly one descriptor");
-  if (got != sizeof header || header.payload_size == 0 ||
-      header.payload_size > kMaxDescriptorPayload)
+  const std::uint64_t payload_size = message.header.payload_size;
+  if (got != sizeof(Header) || payload_size == 0 || payload_size > kMaxDescriptorPayload)
     return refuse(ErrorCode::invalid_argument, "the message is not one of send_descriptor");
-  received.payload.resize(header.payload_size);
+  received.payload.resize(payload_size);
   if (auto rest = transfer(socket, received.payload.data(), received.payload.size(), false);
       !rest) {
     ::close(received.fd);
