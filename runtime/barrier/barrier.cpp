@@ -24,10 +24,7 @@ Expected<> Barrier::attach(Range range) {
     os::FaultGate::Changing change;
     if (ranges_.overlaps(range))
       return fail(ErrorCode::busy, kWhat, "it overlaps a range that is attached already", range);
-    auto next = ranges_.with(range, tracked->get());
-    change.commit();
-    ranges_.swap(next);
-    change.end_commit();
+    change.publish(ranges_, ranges_.with(range, tracked->get()));
   }
   auto begun = begin(**tracked);
   if (!begun) {
@@ -55,10 +52,7 @@ Expected<> Barrier::detach(Range range) {
 
 void Barrier::forget(Range range) {
   os::FaultGate::Changing change;
-  auto next = ranges_.without(range);
-  change.commit();
-  ranges_.swap(next);
-  change.end_commit();
+  change.publish(ranges_, ranges_.without(range));
 }
 
 void Barrier::detach_all() {

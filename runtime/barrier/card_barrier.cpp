@@ -24,20 +24,14 @@ Expected<> CardBarrier::begin(TrackedRange& tracked) {
   if (!cards) return Unexpected(cards.error());
   auto owned = std::make_unique<Cards>(std::move(*cards));
   os::FaultGate::Changing change;
-  auto next = cards_.with(tracked.range, owned.release());
-  change.commit();
-  cards_.swap(next);
-  change.end_commit();
+  change.publish(cards_, cards_.with(tracked.range, owned.release()));
   return {};
 }
 
 void CardBarrier::end(TrackedRange& tracked) {
   os::FaultGate::Changing change;
   const std::unique_ptr<Cards> cards(&cards_of(tracked));
-  auto next = cards_.without(tracked.range);
-  change.commit();
-  cards_.swap(next);
-  change.end_commit();
+  change.publish(cards_, cards_.without(tracked.range));
 }
 
 CardBarrier::Cards& CardBarrier::cards_of(const TrackedRange& tracked) {

@@ -317,9 +317,10 @@ void HandlerThread::follow(FaultSpace& space, const UffdEvent& event, Change& ch
 }
 
 void HandlerThread::change_table(FaultSpace& space, FaultSpace::Table next, Change& change) {
-  if (change) change->commit();
-  space.table.swap(next);  // of a remote space, only this thread looks at it
-  if (change) change->end_commit();
+  if (change)
+    change->publish(space.table, std::move(next));
+  else
+    space.table.swap(next);  // of a remote space, which only this thread looks at
 }
 
 void HandlerThread::answer(FaultSpace& space, const Fault& fault, int tries) {

@@ -73,6 +73,13 @@ class FaultGate {
     void commit();
     // Leaves the exclusive part early; old tables may be freed after it.
     void end_commit();
+    // All of that for a change that is one table: faults meet the old one or `next`, never between.
+    template <class Table>
+    void publish(Table& table, Table next) {
+      commit();
+      table.swap(next);
+      end_commit();
+    }
 
    private:
     BlockedSignals signals_;

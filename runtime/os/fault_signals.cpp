@@ -190,21 +190,15 @@ Expected<> claim_signal(int signal, Range range, SignalFaultHandler& handler) {
   FaultGate::Changing change;
   if (dispatch.claims.overlaps(range))
     return fail(ErrorCode::busy, "claiming the faults of a range", "it is claimed already", range);
-  Claims next = dispatch.claims.with(range, &handler);
-  change.commit();
   if (auto done = install(dispatch); !done) return done;
-  dispatch.claims.swap(next);
-  change.end_commit();
+  change.publish(dispatch.claims, dispatch.claims.with(range, &handler));
   return {};
 }
 
 void disclaim_signal(int signal, Range range) {
   Dispatch& dispatch = dispatch_of(signal);
   FaultGate::Changing change;
-  Claims next = dispatch.claims.without(range);
-  change.commit();
-  dispatch.claims.swap(next);
-  change.end_commit();
+  change.publish(dispatch.claims, dispatch.claims.without(range));
 }
 
 }  // namespace weir::os
