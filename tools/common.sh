@@ -23,12 +23,19 @@ build_dir() {
   if [[ $1 == release ]]; then echo "$WEIR_ROOT/build"; else echo "$WEIR_ROOT/build-$1"; fi
 }
 
+# A ccache that cannot write to its folder (no home, another user's home) fails every compilation.
+has_ccache() {
+  local folder
+  folder=$(ccache --get-config cache_dir 2>/dev/null) && mkdir -p "$folder" 2>/dev/null &&
+    [[ -w $folder ]]
+}
+
 # configure PRESET: its output is shown only if it fails
 configure() {
   local preset=$1 log launcher=()
   mkdir -p "$(build_dir "$preset")"
   log=$(build_dir "$preset")/configure.log
-  if command -v ccache >/dev/null; then
+  if has_ccache; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
   if ! (cd "$WEIR_ROOT" && cmake --preset "$preset" "${launcher[@]}") >"$log" 2>&1; then
