@@ -1,12 +1,9 @@
 // The contract of weir::barrier::Barrier, the same for every back-end. Numbers are the cases of the
 // design's list of test cases.
 #include <doctest/doctest.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
@@ -21,12 +18,6 @@ using barrier::Then;
 namespace {
 
 constexpr std::size_t kPages = 64;
-
-bool has_swap() {
-  std::ifstream swaps("/proc/swaps");
-  std::string heading, first;
-  return std::getline(swaps, heading) && std::getline(swaps, first);
-}
 
 }  // namespace
 
@@ -127,172 +118,6 @@ TEST_CASE("armed and hot pages alternating: only the armed ones are reported and
       CHECK(memory.take() == armed);
       CHECK(reports(barrier, memory.take(), {}));
     }
-  });
-}
-
-TEST_CASE("10: a write to a hole, to a zero page, after DONTNEED, and after mprotect") {
-  for_each_backend([](Barrier& barrier) {
-    const Attached memory(barrier);  // nothing populated
-    memory.arm();
-    (void)memory.take();  // armed holes may count as written once
-    store(barrier, memory.page(3), 'i');
-    CHECK(memory.take().count(3) == 1);
-
-    CHECK(*static_cast<volatile char*>(memory.page(9)) == 0);  // the zero page
-    (void)memory.take();
-    store(barrier, memory.page(9), 'j');
-    CHECK(memory.take().count(9) == 1);
-
-    store(barrier, memory.page(20), 'k');
-    (void)memory.take();
-    const Range page20 = Range::of(memory.page(20), os::page_size());
-    if (barrier.traits().forgets_released) CHECK(barrier.disarm(page20).has_value());
-    REQUIRE(::madvise(memory.page(20), os::page_size(), MADV_DONTNEED) == 0);
-    if (barrier.traits().forgets_released) CHECK(barrier.arm(page20).has_value());
-    store(barrier, memory.page(20), 'l');
-    CHECK(memory.take().count(20) == 1);
-    CHECK(*memory.page(20) == 'l');
-    store(barrier, memory.page(20), 'l');
-    CHECK(memory.take().count(20) == 1);
-    CHECK(*memory.page(20) == 'l');
-
-    if (barrier.traits().owns_protection) return;
-    store(barrier, memory.page(30), 'm');
-    (void)memory.take();
-    REQUIRE(::mprotect(memory.page(30), os::page_size(), PROT_READ) == 0);
-    REQUIRE(::mprotect(memory.page(30), os::page_size(), PROT_READ | PROT_WRITE) == 0);
-    store(barrier, memory.page(30), 'n');
-    CHECK(memory.take().count(30) == 1);
-  });
-}
-
-TEST_CASE("10: a written page that is released before the take is reported all the same") {
-  for_each_backend([](Barrier& barrier) {
-    if (barrier.traits().forgets_released) return;
-    const Attached memory(barrier);
-    memory.populate();
-    memory.arm();
-    (void)memory.take();
-    store(barrier, memory.page(20), 'k');
-    REQUIRE(::madvise(memory.page(20), os::page_size(), MADV_DONTNEED) == 0);
-    CHECK(memory.take().count(20) == 1);
-  });
-}
-
-TEST_CASE("13: huge pages: a whole arming keeps the law at the size of pages") {
-  for_each_backend([](Barrier& barrier) {
-    constexpr std::size_t kHuge = std::size_t{2} << 20;
-    os::Mapping mapping = os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
-    std::memset(mapping.as<char>(), 1, mapping.size());
-    REQUIRE(barrier.attach(mapping.range()).has_value());
-    CHECK(barrier.arm(mapping.range()).has_value());
-    CHECK(reports(barrier, take_pages(barrier, mapping.range()), {}));
-    const std::size_t page = kHuge / os::page_size() + 7;
-    store(barrier, mapping.as<char>() + page * os::page_size(), 'p');
-    CHECK(take_pages(barrier, mapping.range()).count(page) == 1);
-    // Taking half of a huge page.
-    store(barrier, mapping.as<char>() + 3 * os::page_size(), 'q');
-    store(barrier, mapping.as<char>() + kHuge / 2 + 5 * os::page_size(), 'q');
-    const Range half = Range{mapping.range().begin, kHuge / 2};
-    CHECK(take_pages(barrier, half).count(3) == 1);
-    CHECK(take_pages(barrier, mapping.range()).count(kHuge / 2 / os::page_size() + 5) == 1);
-    CHECK(barrier.detach(mapping.range()).has_value());
-  });
-}
-
-TEST_CASE("13: the huge zero page, armed, keeps the law when it is split by a write") {
-  for_each_backend([](Barrier& barrier) {
-    constexpr std::size_t kHuge = std::size_t{2} << 20;
-    os::Mapping mapping = os::Mapping::anonymous(2 * kHuge, os::HugePages::prefer, kHuge).value();
-    const auto page = [&](std::size_t i) { return mapping.as<char>() + i * os::page_size(); };
-    const std::size_t half = kHuge / os::page_size();
-    CHECK(*static_cast<volatile char*>(page(1)) == 0);  // the first half is read, the other a hole
-    REQUIRE(barrier.attach(mapping.range()).has_value());
-    CHECK(barrier.arm(mapping.range()).has_value());
-    (void)take_pages(barrier, mapping.range());
-    for (const std::size_t i : {std::size_t{3}, half + 3}) store(barrier, page(i), 'p');
-    PageSet reported = take_pages(barrier, mapping.range());
-    CHECK(reported.count(3) == 1);
-    CHECK(reported.count(half + 3) == 1);
-    // The neighbours, which the split made pages of their own.
-    for (const std::size_t i : {std::size_t{4}, half - 1, half + 4, 2 * half - 1})
-      store(barrier, page(i), 'q');
-    reported = take_pages(barrier, mapping.range());
-    for (const std::size_t i : {std::size_t{4}, half - 1, half + 4, 2 * half - 1})
-      CHECK(reported.count(i) == 1);
-    CHECK(barrier.detach(mapping.range()).has_value());
-  });
-}
-
-TEST_CASE("14, 15: collapse and page-out of an armed range lose no marks") {
-  for_each_backend([](Barrier& barrier) {
-    constexpr std::size_t kHuge = std::size_t{2} << 20;
-    os::Mapping mapping = os::Mapping::anonymous(kHuge, os::HugePages::never, kHuge).value();
-    std::memset(mapping.as<char>(), 1, mapping.size());
-    REQUIRE(barrier.attach(mapping.range()).has_value());
-    CHECK(barrier.arm(mapping.range()).has_value());
-    store(barrier, mapping.as<char>() + 9 * os::page_size(), 'r');
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-    // Either may be refused; what counts is that nothing is lost.
-    (void)::madvise(mapping.as<char>(), kHuge, MADV_HUGEPAGE);
-    (void)::madvise(mapping.as<char>(), kHuge, MADV_COLLAPSE);
-    if (::madvise(mapping.as<char>(), kHuge, MADV_PAGEOUT) != 0 || !has_swap())
-      std::printf("case 15 without swap: nothing can be paged out here\n");
-    store(barrier, mapping.as<char>() + 11 * os::page_size(), 'r');
-    const PageSet reported = take_pages(barrier, mapping.range());
-    CHECK(reported.count(9) == 1);
-    CHECK(reported.count(11) == 1);
-    (void)::madvise(mapping.as<char>(), kHuge, MADV_COLLAPSE);
-    store(barrier, mapping.as<char>() + 13 * os::page_size(), 'r');
-    CHECK(take_pages(barrier, mapping.range()).count(13) == 1);
-    CHECK(barrier.detach(mapping.range()).has_value());
-  });
-}
-
-TEST_CASE("16: memory that was moved away is reported as a whole, with the reason") {
-  for_each_backend([](Barrier& barrier) {
-    os::Mapping mapping =
-        os::Mapping::anonymous(16 * os::page_size(), os::HugePages::never).value();
-    std::memset(mapping.as<char>(), 1, mapping.size());
-    REQUIRE(barrier.attach(mapping.range()).has_value());
-    CHECK(barrier.arm(mapping.range()).has_value());
-    char* second_half = mapping.as<char>() + 8 * os::page_size();
-    void* moved = ::mremap(second_half, 8 * os::page_size(), 8 * os::page_size(),
-                           MREMAP_MAYMOVE | MREMAP_FIXED,
-                           os::Mapping::anonymous(8 * os::page_size()).value().as<char>());
-    REQUIRE(moved != MAP_FAILED);
-    CHECK(take_pages(barrier, mapping.range()).size() == 16);
-    CHECK_FALSE(barrier.notes().empty());
-    CHECK(barrier.detach(mapping.range()).has_value());
-    ::munmap(moved, 8 * os::page_size());
-  });
-}
-
-TEST_CASE("19: a range over two mappings is watched; one that is partly unmapped is refused") {
-  for_each_backend([](Barrier& barrier) {
-    os::Mapping mapping =
-        os::Mapping::anonymous(32 * os::page_size(), os::HugePages::never).value();
-    std::memset(mapping.as<char>(), 1, mapping.size());
-    char* second = mapping.as<char>() + 16 * os::page_size();
-    REQUIRE(::madvise(second, 16 * os::page_size(), MADV_DONTDUMP) == 0);  // another mapping
-    REQUIRE(barrier.attach(mapping.range()).has_value());
-    CHECK(barrier.arm(mapping.range()).has_value());
-    store(barrier, mapping.as<char>() + 15 * os::page_size(), 's');
-    store(barrier, second, 's');
-    CHECK(reports(barrier, take_pages(barrier, mapping.range()), {15, 16}));
-    CHECK(barrier.detach(mapping.range()).has_value());
-
-    if (barrier.kind() == BarrierKind::cards || barrier.kind() == BarrierKind::always_dirty) return;
-    REQUIRE(::munmap(second, os::page_size()) == 0);
-    const auto attached = barrier.attach(mapping.range());
-    REQUIRE_FALSE(attached.has_value());
-    CHECK(attached.error().message().size() > 20);
-    // Nothing of it was kept: the part that is mapped can be attached.
-    const Range first = Range{mapping.range().begin, 16 * os::page_size()};
-    CHECK(barrier.attach(first).has_value());
-    CHECK(barrier.detach(first).has_value());
   });
 }
 

@@ -1,5 +1,4 @@
-// Missing pages, by both deliveries: what is read is what the source has, and each way in which a
-// source or a caller can fail has its own clear end.
+// Missing pages, by both deliveries: what is read is what the source has.
 #include <sys/mman.h>
 
 #include <barrier>
@@ -13,14 +12,6 @@ namespace {
 using namespace test;
 using faults::FaultServer;
 using os::page_size;
-
-template <class Body>
-void for_each_delivery(const char* test, Body body, FaultServer::Options options = {}) {
-  for (const Delivery delivery : kDeliveries) {
-    CAPTURE(name_of(delivery));
-    if (auto server = start_or_skip(test, delivery, options)) body(*server);
-  }
-}
 
 TEST_CASE("read, write, part of a page, from many threads: every byte is the oracle's") {
   const std::uint64_t seed = seed_for("missing: every byte");
@@ -162,137 +153,6 @@ TEST_CASE("removed pages read as zeros") {
   });
 }
 
-bool is_poisoned(Address page) {
-  return HostSigbus::is_raised_by_reading(page);
-}
-
-bool can_poison(const char* test) {
-  auto features = Userfaultfd::available_features();
-  if (features && features->has(UffdFeature::poison)) return true;
-  print_skip(test, "this kernel cannot poison (Linux 6.6)");
-  return false;
-}
-
-TEST_CASE("a failing source: its toucher gets SIGBUS, everybody else his page") {
-  if (!can_poison("missing: a failing source")) return;
-  const std::uint64_t seed = seed_for("missing: a failing source");
-  FaultServer::Options options;
-  options.required = UffdFeature::poison;
-  for_each_delivery(
-      "missing: a failing source",
-      [&](FaultServer& server) {
-        for (const bool itself : {false, true}) {
-          CAPTURE(itself);
-          auto memory = *os::Mapping::anonymous(64 * page_size(), os::HugePages::never);
-          OracleSource source(seed, 64, itself ? 4 : 1);
-          source.poisons_itself = itself;
-          for (std::size_t i = 5; i < 64; i += 10) source.damage(i);
-          REQUIRE(server.serve_missing(memory.range(), source));
-          for (std::size_t i = 0; i < 64; ++i) {
-            const Address page = page_of(memory.range(), i).begin;
-            const bool damaged = i % 10 == 5;
-            if (i % 3 == 0 && damaged) continue;  // met by release() first
-            REQUIRE(is_poisoned(page) == damaged);
-            REQUIRE(is_poisoned(page) == damaged);  // and stays so
-            if (!damaged) REQUIRE(source.matches(page, i));
-          }
-          REQUIRE(server.release(memory.range()));
-          for (std::size_t i = 5; i < 64; i += 10)  // never zeros instead of what is lost
-            CHECK(is_poisoned(page_of(memory.range(), i).begin));
-        }
-      },
-      options);
-}
-
-TEST_CASE("poison: an armed hole takes it, an armed page that is there keeps its record") {
-  if (!can_poison("missing: poison")) return;
-  // A source that poisons a whole cluster, of which one page is there.
-  struct Poisoner final : faults::PageSource {
-    UffdOutcome fill(std::size_t, faults::PageFiller& filler) noexcept override {
-      return filler.poison(0, 4 * page_size());
-    }
-    bool is_filled(std::size_t offset) const noexcept override { return offset == page_size(); }
-    void removed(std::size_t, std::size_t) noexcept override {}
-  };
-  FaultServer::Options options;
-  options.required = {UffdFeature::poison, UffdFeature::pagefault_flag_wp,
-                      UffdFeature::wp_unpopulated};
-  for_each_delivery(
-      "missing: poison",
-      [&](FaultServer& server) {
-        auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
-        poke(page_of(memory.range(), 1).begin, 'p');
-        Poisoner source;
-        Watcher watcher(memory.range());
-        watcher.server = &server;
-        REQUIRE(server.watch_writes(memory.range(), watcher));
-        REQUIRE(server.serve_missing(memory.range(), source));
-        watcher.arm(0, 4);
-        for (const std::size_t i : {0, 2, 3}) CHECK(is_poisoned(page_of(memory.range(), i).begin));
-        const Address there = page_of(memory.range(), 1).begin;
-        CHECK(peek(there) == 'p');
-        poke(there, 'q');  // armed still, or recorded already: never neither
-        CHECK(watcher.is_dirty(1));
-        CHECK(server.release(memory.range(), FaultServer::Unfilled::abandon));
-      },
-      options);
-}
-
-TEST_CASE("release fills what is missing, abandon does not, the end of the server does") {
-  const std::uint64_t seed = seed_for("missing: release");
-  for (const Delivery delivery : kDeliveries) {
-    auto server = start_or_skip("missing: release", delivery);
-    if (server == nullptr) continue;
-    for (const std::size_t cluster : {std::size_t{1}, std::size_t{16}}) {
-      auto memory = *os::Mapping::anonymous(100 * page_size(), os::HugePages::never);
-      OracleSource source(seed, 100, cluster);
-      REQUIRE(server->serve_missing(memory.range(), source));
-      poke(page_of(memory.range(), 50).begin, 'w');
-      REQUIRE(server->release(memory.range()));
-      // No cluster twice, but the one whose toucher goes on before the source has noted it.
-      CHECK(source.fills.load() <= (100 + cluster - 1) / cluster + 1);
-      for (std::size_t i = 0; i < 100; ++i)
-        if (i != 50) REQUIRE(source.matches(page_of(memory.range(), i).begin, i));
-      CHECK(peek(page_of(memory.range(), 50).begin) == 'w');
-    }
-    {
-      auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
-      OracleSource source(seed, 4);
-      REQUIRE(server->serve_missing(memory.range(), source));
-      CHECK(source.matches(page_of(memory.range(), 1).begin, 1));
-      REQUIRE(server->release(memory.range(), FaultServer::Unfilled::abandon));
-      CHECK(source.matches(page_of(memory.range(), 1).begin, 1));
-      CHECK(peek(page_of(memory.range(), 2).begin) == 0);
-      CHECK(source.fills.load() == 1);
-    }
-    auto memory = *os::Mapping::anonymous(4 * page_size(), os::HugePages::never);
-    OracleSource source(seed, 4);
-    REQUIRE(server->serve_missing(memory.range(), source));
-    server.reset();
-    for (std::size_t i = 0; i < 4; ++i) CHECK(source.matches(page_of(memory.range(), i).begin, i));
-  }
-}
-
-TEST_CASE("touched while it is released: the oracle's bytes all the same") {
-  const std::uint64_t seed = seed_for("missing: touched while released");
-  for_each_delivery("missing: touched while released", [&](FaultServer& server) {
-    for (std::size_t round = 0; round < scaled(100); ++round) {
-      auto memory = *os::Mapping::anonymous(16 * page_size(), os::HugePages::never);
-      OracleSource source(seed, 16, 2);
-      REQUIRE(server.serve_missing(memory.range(), source));
-      std::atomic<int> wrong{0};
-      {
-        std::jthread toucher([&] {
-          for (std::size_t i = 16; i-- > 0;)
-            if (!source.matches(page_of(memory.range(), i).begin, i)) wrong.fetch_add(1);
-        });
-        REQUIRE(server.release(memory.range()));
-      }
-      REQUIRE(wrong.load() == 0);
-    }
-  });
-}
-
 TEST_CASE("missing and watched, in either order: one fault each, and every write recorded") {
   const std::uint64_t seed = seed_for("missing: watched");
   FaultServer::Options options;
@@ -336,76 +196,6 @@ TEST_CASE("missing and watched, in either order: one fault each, and every write
         }
       },
       options);
-}
-
-TEST_CASE("refused: twice, overlapping, misaligned, not registered; nothing changes by it") {
-  FaultServer::Options options;
-  options.required = {UffdFeature::pagefault_flag_wp, UffdFeature::wp_unpopulated};
-  for_each_delivery(
-      "missing: refused",
-      [&](FaultServer& server) {
-        auto memory = *os::Mapping::anonymous(8 * page_size(), os::HugePages::never);
-        const Range range = page_of(memory.range(), 0, 4);
-        OracleSource source(3, 4), other(4, 8);
-        Watcher watcher(range);
-        watcher.server = &server;
-        const auto code = [](const Expected<>& result) {
-          REQUIRE(!result);
-          return result.error().code;
-        };
-        REQUIRE(server.serve_missing(range, source));
-        CHECK(code(server.serve_missing(range, other)) == ErrorCode::busy);
-        CHECK(code(server.serve_missing(page_of(memory.range(), 2, 4), other)) == ErrorCode::busy);
-        CHECK(code(server.serve_missing(page_of(memory.range(), 1, 1), other)) == ErrorCode::busy);
-        CHECK(code(server.watch_writes(page_of(memory.range(), 3, 2), watcher)) == ErrorCode::busy);
-        REQUIRE(server.watch_writes(range, watcher));
-        CHECK(code(server.watch_writes(range, watcher)) == ErrorCode::busy);
-        const Range crooked{range.begin + 8, page_size()};
-        const Range short_one{page_of(memory.range(), 6).begin, page_size() - 1};
-        const Range nothing{page_of(memory.range(), 6).begin, 0};
-        for (const Range bad : {crooked, short_one, nothing}) {
-          CHECK(code(server.serve_missing(bad, other)) == ErrorCode::misaligned);
-          CHECK(code(server.watch_writes(bad, watcher)) == ErrorCode::misaligned);
-          CHECK(code(server.release(bad)) == ErrorCode::not_registered);
-        }
-        CHECK(code(server.release(page_of(memory.range(), 0, 2))) == ErrorCode::not_registered);
-        CHECK(code(server.release(page_of(memory.range(), 6))) == ErrorCode::not_registered);
-        {
-          auto gone = *os::Mapping::anonymous(page_size());
-          const Range where = gone.range();
-          gone = os::Mapping();
-          CHECK(!server.serve_missing(where, other));
-        }
-        auto second = start_or_skip("missing: refused", server.delivery(), options);
-        CHECK(code(second->serve_missing(range, other)) == ErrorCode::busy);
-        second.reset();
-
-        // All as it was: served by the first source, watched, and the rest is free.
-        for (std::size_t i = 0; i < 4; ++i) CHECK(source.matches(page_of(range, i).begin, i));
-        watcher.arm(0, 4);
-        poke(range.begin, 'w');
-        CHECK(watcher.is_dirty(0));
-        CHECK(other.fills.load() == 0);
-        REQUIRE(server.serve_missing(page_of(memory.range(), 4, 4), other));
-        CHECK(other.matches(page_of(memory.range(), 6).begin, 2));
-        CHECK(server.release(page_of(memory.range(), 4, 4)));
-        CHECK(server.release(range));
-        REQUIRE(server.serve_missing(range, other));  // and can be had again
-        CHECK(server.release(range, FaultServer::Unfilled::abandon));
-      },
-      options);
-}
-
-TEST_CASE("a server that cannot exist is refused with a sentence") {
-  FaultServer::Options options;
-  options.wanted = UffdFeature::event_fork;
-  CHECK(FaultServer::start(options).error().code == ErrorCode::invalid_argument);
-  options.delivery = Delivery::sigbus;
-  for (const UffdFeature event :
-       {UffdFeature::event_remove, UffdFeature::event_remap, UffdFeature::event_unmap}) {
-    options.wanted = event;  // nobody would read it, and madvise(2) would never return
-    CHECK(FaultServer::start(options).error().code == ErrorCode::invalid_argument);
-  }
 }
 
 }  // namespace

@@ -90,6 +90,21 @@ class OracleSource final : public faults::PageSource {
   std::vector<std::atomic<unsigned char>> state_;
 };
 
+// Fills when it is told to.
+struct HeldSource final : faults::PageSource {
+  explicit HeldSource(OracleSource& behind) : oracle(behind) {}
+  UffdOutcome fill(std::size_t offset, faults::PageFiller& filler) noexcept override {
+    asked.fetch_add(1);
+    while (!may_fill.load()) ::sched_yield();
+    return oracle.fill(offset, filler);
+  }
+  bool is_filled(std::size_t offset) const noexcept override { return oracle.is_filled(offset); }
+  void removed(std::size_t, std::size_t) noexcept override {}
+  OracleSource& oracle;
+  std::atomic<int> asked{0};
+  std::atomic<bool> may_fill{false};
+};
+
 // The simplest synchronous barrier: every page armed once, by hand.
 class Watcher final : public faults::WriteFaultHandler {
  public:
@@ -183,6 +198,14 @@ inline std::unique_ptr<faults::FaultServer> start_or_skip(
                 server.error().message());
   print_skip(test, server.error().message());
   return nullptr;
+}
+
+template <class Body>
+void for_each_delivery(const char* test, Body body, faults::FaultServer::Options options = {}) {
+  for (const Delivery delivery : kDeliveries) {
+    CAPTURE(name_of(delivery));
+    if (auto server = start_or_skip(test, delivery, options)) body(*server);
+  }
 }
 
 inline Range map_pages(std::vector<os::Mapping>& keep, std::size_t pages) {
