@@ -14,22 +14,54 @@
 
 namespace weir::os {
 
-Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::size_t alignment) {
+namespace {
+
+// The range of a fresh mapping, aligned.
+Expected<Range> map_aligned(std::size_t bytes, std::size_t alignment, int protection) {
   const std::size_t size = Address(bytes).align_up(page_size()).value();
   const std::size_t slack = alignment > page_size() ? alignment - page_size() : 0;
   if (bytes == 0 || size < bytes || size + slack < size)
     return fail(ErrorCode::invalid_argument, "mapping memory", "a size of 0, or an absurd one");
-  void* memory = ::mmap(nullptr, size + slack, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      ::mmap(nullptr, size + slack, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return system_error(errno, "mapping memory", Range{Address(), size});
 
   const Range whole = Range::of(memory, size + slack);
   const Address begin = slack ? whole.begin.align_up(alignment) : whole.begin;
   if (begin > whole.begin) ::munmap(memory, begin - whole.begin);
   if (begin + size < whole.end()) ::munmap((begin + size).as(), whole.end() - (begin + size));
+  return Range{begin, size};
+}
+
+void advise(Range range, HugePages huge) {
   if (huge != HugePages::system)
-    ::madvise(begin.as(), size, huge == HugePages::never ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
-  return Mapping(Range{begin, size});
+    ::madvise(range.begin.as(), range.size,
+              huge == HugePages::never ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+}
+
+}  // namespace
+
+Expected<Mapping> Mapping::reserve(std::size_t bytes, std::size_t alignment) {
+  auto range = map_aligned(bytes, alignment, PROT_NONE);
+  if (!range) return Unexpected(range.error());
+  return Mapping(*range);
+}
+
+Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::size_t alignment) {
+  auto range = map_aligned(bytes, alignment, PROT_READ | PROT_WRITE);
+  if (!range) return Unexpected(range.error());
+  advise(*range, huge);
+  return Mapping(*range);
+}
+
+Expected<> commit(Range range, HugePages huge) {
+  if (auto done = set_access(range, Access::read_write); !done) return done;
+  advise(range, huge);
+  return {};
+}
+
+void discard(Range range) {
+  ::madvise(range.begin.as(), range.size, MADV_DONTNEED);
 }
 
 Mapping::Mapping(Mapping&& other) noexcept : range_(std::exchange(other.range_, {})) {}

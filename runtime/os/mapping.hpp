@@ -9,9 +9,12 @@ namespace weir::os {
 
 enum class HugePages { system, never, prefer };  // what madvise asks for
 
-// A private anonymous read-write mapping; unmapped when destroyed.
+// A private anonymous mapping; unmapped when destroyed.
 class Mapping {
  public:
+  // Address space only: no access until commit(). Takes part in no overcommit accounting.
+  static Expected<Mapping> reserve(std::size_t bytes, std::size_t alignment = 0);
+  // Readable and writable.
   // `bytes` is rounded up to whole pages; the start is aligned to `alignment` (a power of two;
   // 0: pages).
   static Expected<Mapping> anonymous(std::size_t bytes, HugePages huge = HugePages::system,
@@ -35,6 +38,11 @@ class Mapping {
   explicit Mapping(Range range) : range_(range) {}
   Range range_;
 };
+
+// Makes part of a reservation readable and writable, as zeros.
+Expected<> commit(Range range, HugePages huge);
+// Gives the memory back to the system; it reads as zeros from now on. Whole pages.
+void discard(Range range);
 
 enum class Access { none, read_only, read_write };
 // mprotect(2). Error out_of_memory: it would take more mappings than vm.max_map_count allows.

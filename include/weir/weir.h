@@ -1,0 +1,395 @@
+/* Weir's C API: a garbage-collected heap for an interpreter, with no write barrier in its code.
+ *
+ * Shapes.   A heap is a world of its own: objects of one never point into another. A mutator is a
+ *           thread's (or a green thread scheduler's) access to one heap. A kind says how objects
+ *           are traced. Objects never move, are 16-byte aligned and start as zeros.
+ * Units.    Sizes in bytes, times in nanoseconds.
+ * Errors.   Fallible calls return weir_status; weir_error_message() has the sentence of the calling
+ *           thread's last failure. A failed call has changed nothing. Allocation returns NULL after
+ *           the out-of-memory handler declined. What is left (a call that can never be right, such
+ *           as allocating inside a trace callback) ends the process with a sentence on stderr.
+ * Threads.  Calls that take a mutator: only the thread that the mutator is on, not inside a
+ *           blocking region unless said so. Calls that take a heap: any thread; those that change
+ *           it exclude one another by themselves. A call that may collect is marked [collects]:
+ *           objects that only precise roots could keep alive must be in one by then.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_heap weir_heap;
+typedef struct weir_mutator weir_mutator;
+
+/* ---- Errors ----------------------------------------------------------------------------------*/
+
+typedef enum weir_status {
+  WEIR_OK = 0,
+  WEIR_INVALID_ARGUMENT, /* a value that can never be right; the message names it */
+  WEIR_NOT_FOUND,        /* no such root, object, stack, ... */
+  WEIR_BUSY,             /* in use: mutators attached, inside a collection, ... */
+  WEIR_OUT_OF_MEMORY,
+  WEIR_UNSUPPORTED,
+  WEIR_SYSTEM /* the kernel refused; the message has the errno and what to do */
+} weir_status;
+
+/* Of this thread's last call that failed; valid until the next one fails. Never NULL. */
+const char* weir_error_message(void);
+
+/* ---- Configuration ---------------------------------------------------------------------------*/
+
+typedef enum weir_huge_pages {
+  WEIR_HUGE_PAGES_PREFER, /* madvise(MADV_HUGEPAGE) where the system allows it */
+  WEIR_HUGE_PAGES_SYSTEM, /* as the system does by itself */
+  WEIR_HUGE_PAGES_NEVER
+} weir_huge_pages;
+
+/* Where WEIR_* environment variables exist for a field, they win; the README lists them. */
+typedef struct weir_config {
+  size_t minimum_bytes; /* the heap does not collect to stay below this; default 32 MiB */
+  size_t maximum_bytes; /* objects and holes between them; default: half of the machine's memory */
+  double growth;        /* collect when the heap has grown by this factor since the last full
+                           collection; above 1; default 2 */
+  unsigned markers; /* threads that mark, the collecting one included; 0: a core each, 16 at most */
+  weir_huge_pages huge_pages;
+  /* How a slot's word becomes an address: a word w refers to (w & slot_mask) << slot_shift; 0 and
+   * what lies outside the heap refers to nothing. Default: ~0 and 0, plain pointers. */
+  uintptr_t slot_mask;
+  unsigned slot_shift;
+  /* Words found by conservative scanning are masked by this first; default ~0. */
+  uintptr_t conservative_mask;
+  bool verify;        /* after each collection a second, independent trace; WEIR_VERIFY=1 */
+  bool deterministic; /* no clock in any decision, one marker; WEIR_DETERMINISTIC=1 */
+  unsigned stress;    /* collect at every n-th allocation; 0: off; WEIR_STRESS=n */
+} weir_config;
+
+void weir_config_init(weir_config* config); /* the defaults */
+
+/* ---- Heaps -----------------------------------------------------------------------------------*/
+
+/* `config` NULL: the defaults. Free with weir_heap_destroy. */
+weir_status weir_heap_create(const weir_config* config, weir_heap** heap);
+/* Pending and never-run finalizers are run first, in this thread, unless `run_finalizers` is false.
+ * WEIR_BUSY while mutators are attached. */
+weir_status weir_heap_destroy(weir_heap* heap, bool run_finalizers);
+/* Both at run time; `maximum` below what is in use: WEIR_INVALID_ARGUMENT. */
+weir_status weir_heap_set_limits(weir_heap* heap, size_t minimum_bytes, size_t maximum_bytes);
+/* Gives memory of free blocks back to the system; returns how much. [collects] not. */
+size_t weir_heap_trim(weir_heap* heap);
+/* Called, with the heap unlocked, when an allocation of `bytes` does not fit after a full
+ * collection. True: something was freed or the limits raised, try again. At most eight times for
+ * one allocation, so that it never loops. */
+typedef bool (*weir_out_of_memory)(weir_mutator* mutator, size_t bytes, void* data);
+void weir_heap_on_out_of_memory(weir_heap* heap, weir_out_of_memory handler, void* data);
+/* Memory outside the heap that objects keep alive: counts towards when to collect. */
+void weir_heap_external(weir_heap* heap, ptrdiff_t change);
+
+/* ---- Kinds -----------------------------------------------------------------------------------*/
+
+/* Built-in kinds, and what weir_kind_define returns: an opaque value, constant for a heap's life.
+ */
+typedef uint32_t weir_kind;
+#define WEIR_KIND_LEAF ((weir_kind)0x10084u) /* no references */
+#define WEIR_KIND_CONSERVATIVE \
+  ((weir_kind)0x00088u)                       /* every word may be an address into any object */
+#define WEIR_KIND_SLOTS ((weir_kind)0x0008cu) /* every word is a slot */
+
+/* Passed to a trace callback, which visits every slot in the given part of the object. */
+typedef struct weir_visitor weir_visitor;
+/* Visits the slots of `object` that lie in [from, to), byte offsets into the object, multiples of
+ * 8; a large object is traced in parts. It reads the object and nothing else of the heap, and must
+ * not allocate, lock what mutators lock, or call Weir but for weir_visit*. */
+typedef void (*weir_trace)(weir_visitor* visitor, void* object, size_t from, size_t to, void* data);
+
+typedef enum weir_tracing {
+  WEIR_TRACE_LEAF,
+  WEIR_TRACE_CONSERVATIVE,
+  WEIR_TRACE_SLOTS,
+  WEIR_TRACE_BITMAP,
+  WEIR_TRACE_CALLBACK
+} weir_tracing;
+
+typedef struct weir_kind_config {
+  const char* name; /* for the log, images and errors; copied */
+  weir_tracing tracing;
+  const uint64_t* bitmap; /* BITMAP: bit i is set if word i is a slot; copied */
+  size_t bitmap_words;    /* how many words of an object the bitmap describes; it repeats after
+                             them, so that arrays of structures have one; 1 to 4096 */
+  weir_trace trace;       /* CALLBACK */
+  void* data;             /* for `trace` */
+  bool reaches_off_heap;  /* `trace` follows memory outside the heap: never taken for clean */
+  bool movable;           /* all references to it are precise slots: it may be moved later */
+} weir_kind_config;
+
+/* At most 120 for a heap. */
+weir_status weir_kind_define(weir_heap* heap, const weir_kind_config* config, weir_kind* kind);
+const char* weir_kind_name(weir_heap* heap, weir_kind kind); /* NULL: no such kind */
+
+/* ---- Mutators --------------------------------------------------------------------------------*/
+
+typedef enum weir_stop {
+  WEIR_STOP_POLL,  /* the thread calls weir_poll often, and blocks only in blocking regions */
+  WEIR_STOP_SIGNAL /* a real-time signal stops it wherever it stands; its stack is conservative */
+} weir_stop;
+
+typedef struct weir_mutator_config {
+  weir_stop stop;
+  bool conservative_stack; /* scan its stack and registers; always so with WEIR_STOP_SIGNAL */
+  void* stack_base;        /* the hot end of what is scanned is found at each stop; this is the cold
+                              one. NULL: that of the thread */
+} weir_mutator_config;
+
+/* `config` NULL: poll, conservative stack. The calling thread; it may attach to several heaps, and
+ * to one heap more than once. A thread that ends attached is detached. */
+weir_status weir_mutator_attach(weir_heap* heap, const weir_mutator_config* config,
+                                weir_mutator** mutator);
+weir_status weir_mutator_detach(weir_mutator* mutator);
+weir_heap* weir_mutator_heap(weir_mutator* mutator);
+
+/* Between the two the thread does not touch the heap, and counts as stopped: for system calls,
+ * locks and sleep. They nest. A mutator may leave on another thread than it entered: that is how it
+ * migrates. */
+void weir_enter_blocking(weir_mutator* mutator);
+void weir_leave_blocking(weir_mutator* mutator);
+
+/* No collection begins in between; allocation grows the heap up to its maximum. They nest. */
+void weir_no_collect_begin(weir_mutator* mutator);
+void weir_no_collect_end(weir_mutator* mutator);
+
+/* ---- Allocation ------------------------------------------------------------------------------*/
+
+/* The layout is ABI, for compilers that emit the fast path themselves (docs/embedding.md). */
+typedef struct weir_span {
+  char* bump;  /* the next object starts here */
+  char* limit; /* zeroed up to here */
+} weir_span;
+struct weir_mutator {
+  weir_span spans[2];      /* 0: objects with references; 1: leaf objects */
+  unsigned char* metadata; /* the byte of the granule at address a: metadata[a / 16] */
+  uint32_t poll;           /* not 0: call weir_poll_slow soon. Written by other threads */
+  uint32_t reserved;
+  struct weir_frame* frames; /* see weir_frame */
+};
+#define WEIR_GRANULE 16u
+#define WEIR_SMALL_MAX 8192u
+
+/* [collects] Zeroed memory of `size` bytes rounded up to whole granules; 1 to 2^46. NULL: out of
+ * memory. */
+void* weir_allocate_slow(weir_mutator* mutator, weir_kind kind, size_t size);
+
+static inline void* weir_allocate(weir_mutator* mutator, weir_kind kind, size_t size) {
+  /* The number of a defined kind is kept for the second granule, so such objects have two. */
+  if (size - 1 < WEIR_SMALL_MAX && (size > WEIR_GRANULE || (kind & 0xff00u) == 0)) {
+    const size_t rounded = (size + (WEIR_GRANULE - 1)) & ~(size_t)(WEIR_GRANULE - 1);
+    weir_span* span = &mutator->spans[kind >> 16];
+    char* object = span->bump;
+    if (rounded <= (size_t)(span->limit - object)) {
+      const uint16_t start_and_kind = (uint16_t)kind;
+      unsigned char* byte = mutator->metadata + ((uintptr_t)object / WEIR_GRANULE);
+      /* A collection that a signal begins here relies on this order: bump, metadata, contents. */
+      span->bump = object + rounded;
+      __atomic_signal_fence(__ATOMIC_SEQ_CST);
+      if (size > WEIR_GRANULE)
+        __builtin_memcpy(byte, &start_and_kind, 2);
+      else
+        *byte = (unsigned char)start_and_kind;
+      __atomic_signal_fence(__ATOMIC_SEQ_CST);
+      return object;
+    }
+  }
+  return weir_allocate_slow(mutator, kind, size);
+}
+
+/* [collects] The same, aligned to `alignment`, a power of two up to 2 MiB. */
+void* weir_allocate_aligned(weir_mutator* mutator, weir_kind kind, size_t size, size_t alignment);
+/* [collects] Lives until weir_free, referred to or not; what it refers to lives, too. */
+void* weir_allocate_uncollectable(weir_mutator* mutator, weir_kind kind, size_t size);
+/* Of an uncollectable object; WEIR_INVALID_ARGUMENT for any other address. */
+weir_status weir_free(weir_mutator* mutator, void* object);
+
+/* ---- Stopping --------------------------------------------------------------------------------*/
+
+/* [collects] Waits out a collection that another mutator is doing, or stress mode does one. */
+void weir_poll_slow(weir_mutator* mutator);
+static inline void weir_poll(weir_mutator* mutator) {
+  if (__atomic_load_n(&mutator->poll, __ATOMIC_RELAXED) != 0) weir_poll_slow(mutator);
+}
+
+/* [collects] A full collection, now. WEIR_BUSY between weir_no_collect_begin and _end. */
+weir_status weir_collect(weir_mutator* mutator);
+
+/* The program wrote to a slot of an object. Needed if WEIR_BARRIER is `cards`, nothing otherwise.
+ */
+static inline void weir_write_barrier(weir_mutator* mutator, void* object, void* slot) {
+  (void)mutator, (void)object, (void)slot;
+}
+
+/* ---- Slots and visitors ----------------------------------------------------------------------*/
+
+typedef struct weir_edge {
+  void* slot;
+  void* object;
+} weir_edge;
+struct weir_visitor {
+  uintptr_t heap_begin, heap_size; /* where objects are */
+  uintptr_t slot_mask, slot_shift; /* of the configuration */
+  unsigned count, capacity;        /* of `edges`, which weir_visitor_flush empties */
+  weir_edge* edges;
+  void* owner; /* Weir's own */
+};
+void weir_visitor_flush(weir_visitor* visitor);
+
+/* `slot` holds a reference to `object` (its start, or any address inside), however encoded. */
+static inline void weir_visit_decoded(weir_visitor* visitor, void* slot, void* object) {
+  if ((uintptr_t)object - visitor->heap_begin >= visitor->heap_size) return;
+  visitor->edges[visitor->count].slot = slot;
+  visitor->edges[visitor->count].object = object;
+  if (++visitor->count == visitor->capacity) weir_visitor_flush(visitor);
+}
+/* A slot whose word is encoded as the configuration says. */
+static inline void weir_visit(weir_visitor* visitor, void* slot) {
+  uintptr_t word;
+  __builtin_memcpy(&word, slot, sizeof word);
+  weir_visit_decoded(visitor, slot, (void*)((word & visitor->slot_mask) << visitor->slot_shift));
+}
+/* Any word in [begin, end) may be an address into any object. */
+void weir_visit_conservatively(weir_visitor* visitor, const void* begin, const void* end);
+
+/* ---- Roots -----------------------------------------------------------------------------------*/
+
+/* Slots outside the heap, `count` from `first` on, encoded as slots in objects are. They are read
+ * while all mutators are stopped. */
+weir_status weir_roots_add(weir_heap* heap, void* first, size_t count);
+/* Memory outside the heap that is scanned conservatively. */
+weir_status weir_roots_add_conservative(weir_heap* heap, const void* begin, size_t bytes);
+/* By the first address given when they were added. */
+weir_status weir_roots_remove(weir_heap* heap, const void* first);
+/* Visits roots that the embedder keeps; called with all mutators stopped, as a trace callback is.
+ */
+typedef void (*weir_roots_callback)(weir_visitor* visitor, void* data);
+weir_status weir_roots_add_callback(weir_heap* heap, weir_roots_callback callback, void* data);
+weir_status weir_roots_remove_callback(weir_heap* heap, weir_roots_callback callback, void* data);
+/* The same for one mutator, until it is detached. */
+weir_status weir_mutator_roots_callback(weir_mutator* mutator, weir_roots_callback callback,
+                                        void* data);
+/* The writable data of the program and of all libraries loaded at each collection, conservatively.
+ * Read by the dynamic loader's list, so dlopen'ed ones are found, too. */
+weir_status weir_roots_static_data(weir_heap* heap, bool scan);
+
+/* A scope's slots: link it to mutator->frames on entry, unlink it on exit, in stack order. */
+typedef struct weir_frame {
+  struct weir_frame* previous;
+  size_t count;
+  void** slots;
+} weir_frame;
+static inline void weir_frame_enter(weir_mutator* mutator, weir_frame* frame) {
+  frame->previous = mutator->frames;
+  mutator->frames = frame;
+}
+static inline void weir_frame_leave(weir_mutator* mutator, weir_frame* frame) {
+  mutator->frames = frame->previous;
+}
+
+/* Stacks of fibers and green threads, scanned conservatively. One that is not running is scanned
+ * from where it was left up to its end. */
+typedef struct weir_stack weir_stack;
+weir_status weir_stack_register(weir_mutator* mutator, void* low, size_t bytes, weir_stack** stack);
+weir_status weir_stack_unregister(weir_mutator* mutator, weir_stack* stack);
+/* Right before the program switches from the stack it runs on to `to` (NULL: the thread's own). The
+ * registers that the switch saves are on the old stack or in `*registers` (`bytes`; may be NULL).
+ */
+void weir_stack_switch(weir_mutator* mutator, weir_stack* to, const void* registers, size_t bytes);
+
+/* The object that [begin, begin + bytes) lies in is kept and never moved, until as many
+ * weir_unpin: for memory that the kernel or a device writes to. */
+weir_status weir_pin(weir_heap* heap, const void* begin, size_t bytes);
+weir_status weir_unpin(weir_heap* heap, const void* begin, size_t bytes);
+
+/* ---- Weak references, ephemerons, finalizers --------------------------------------------------*/
+
+/* Cells outside the heap, which belong to the caller until destroyed. A weak cell is cleared in the
+ * collection that finds its object dead, before finalizers run. */
+typedef struct weir_weak weir_weak;
+weir_status weir_weak_create(weir_mutator* mutator, void* object, weir_weak** weak);
+void* weir_weak_get(weir_mutator* mutator, weir_weak* weak); /* NULL: cleared */
+void weir_weak_destroy(weir_mutator* mutator, weir_weak* weak);
+
+/* The value lives as long as the key does and the cell exists; then both are NULL. */
+typedef struct weir_ephemeron weir_ephemeron;
+weir_status weir_ephemeron_create(weir_mutator* mutator, void* key, void* value,
+                                  weir_ephemeron** ephemeron);
+void* weir_ephemeron_key(weir_mutator* mutator, weir_ephemeron* ephemeron);
+void* weir_ephemeron_value(weir_mutator* mutator, weir_ephemeron* ephemeron);
+void weir_ephemeron_destroy(weir_mutator* mutator, weir_ephemeron* ephemeron);
+
+/* Runs once, after a collection found that only finalizers could reach the object; the object and
+ * what it refers to are whole, and may be made reachable again. An object has at most one; NULL
+ * takes it away. Objects found in one collection are finalized in the order of registration. */
+typedef void (*weir_finalizer)(weir_mutator* mutator, void* object, void* data);
+weir_status weir_finalizer_set(weir_mutator* mutator, void* object, weir_finalizer finalizer,
+                               void* data);
+/* [collects] Runs up to `most` of those that are due; returns how many. A finalizer may allocate
+ * but not call weir_collect. */
+size_t weir_finalizers_run(weir_mutator* mutator, size_t most);
+size_t weir_finalizers_due(weir_heap* heap);
+/* A thread of Weir's runs them as they become due. */
+weir_status weir_finalizer_thread(weir_heap* heap, bool on);
+
+/* The same number for the object's whole life; objects rarely share one. */
+uint64_t weir_identity_hash(weir_heap* heap, const void* object);
+
+/* ---- Looking into the heap -------------------------------------------------------------------*/
+
+typedef struct weir_object {
+  void* start;
+  size_t size; /* whole granules, or whole pages for a large object */
+  weir_kind kind;
+} weir_object;
+/* The object that `address` lies in. WEIR_NOT_FOUND: free memory, or no heap memory. What is found
+ * may be garbage that no collection has seen yet. */
+weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object);
+
+/* [collects] Collects, then calls `visit` for each live object, all other mutators stopped; it must
+ * not allocate or call Weir. False ends the walk. */
+typedef bool (*weir_walk_visit)(const weir_object* object, void* data);
+weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* data);
+
+/* [collects] A shortest chain of references from a root to the object: called once for each step,
+ * the root first. WEIR_NOT_FOUND: nothing keeps it. */
+typedef struct weir_path_step {
+  const char* root; /* what kind of root, for the first step; else NULL */
+  const void* slot; /* the word that refers to `object` */
+  weir_object object;
+} weir_path_step;
+typedef void (*weir_path_visit)(const weir_path_step* step, void* data);
+weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
+                         void* data);
+
+/* ---- Statistics ------------------------------------------------------------------------------*/
+
+typedef struct weir_statistics {
+  uint64_t collections;   /* full ones */
+  uint64_t collection_ns; /* from stop request to last resume, summed */
+  uint64_t pause_ns_p50, pause_ns_p99, pause_ns_max;
+  uint64_t allocated_bytes; /* since the heap exists; exact at the end of a collection */
+  uint64_t live_bytes;      /* found by the last collection */
+  uint64_t freed_bytes;     /* by the last collection */
+  uint64_t heap_bytes;      /* in blocks that are in use or kept for reuse */
+  uint64_t metadata_bytes;  /* beside them */
+  uint64_t external_bytes;
+  uint64_t trigger_bytes; /* the next collection comes when this much is in use */
+  uint64_t weak_cells, ephemerons, finalizers, finalizers_due;
+  uint32_t mutators, markers;
+} weir_statistics;
+void weir_heap_statistics(weir_heap* heap, weir_statistics* statistics);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+#include "runtime/capi/boundary.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/os/last_words.hpp"
+
+namespace weir::capi {
+namespace {
+
+thread_local char last_message[512] = "no call has failed yet";
+
+weir_status status_for(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::misaligned:
+      return WEIR_INVALID_ARGUMENT;
+    case ErrorCode::not_registered:
+      return WEIR_NOT_FOUND;
+    case ErrorCode::busy:
+    case ErrorCode::exists:
+      return WEIR_BUSY;
+    case ErrorCode::out_of_memory:
+      return WEIR_OUT_OF_MEMORY;
+    case ErrorCode::unsupported:
+    case ErrorCode::self_test_failed:
+      return WEIR_UNSUPPORTED;
+    case ErrorCode::no_permission:
+    case ErrorCode::again:
+    case ErrorCode::closed:
+    case ErrorCode::system:
+      return WEIR_SYSTEM;
+  }
+  return WEIR_SYSTEM;
+}
+
+}  // namespace
+
+weir_status failed(const Error& error) {
+  const std::string message = error.message();
+  const std::size_t length = std::min(message.size(), sizeof last_message - 1);
+  std::memcpy(last_message, message.data(), length);
+  last_message[length] = '\0';
+  return status_for(error.code);
+}
+
+weir_status invalid(const char* doing, const char* what) {
+  return failed(fail(ErrorCode::invalid_argument, doing, what).value());
+}
+
+collector::Mutator& attached(weir_mutator* mutator) {
+  if (mutator == nullptr) os::last_words("a call of the C API with a mutator of NULL");
+  collector::Mutator& known = collector::Mutator::of(mutator);
+  if (!known.is_attached()) os::last_words("a mutator was used after weir_mutator_detach");
+  return known;
+}
+
+}  // namespace weir::capi
+
+const char* weir_error_message(void) {
+  return weir::capi::last_message;
+}

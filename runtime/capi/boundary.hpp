@@ -1,0 +1,40 @@
+// What all of the C API does at its boundary: turns errors into a status and a sentence, and ends
+// the process with a sentence for a mutator that is not attached any more.
+#pragma once
+
+#include <weir/weir.h>
+
+#include <weir/error.hpp>
+
+#include "runtime/collector/heap.hpp"
+
+namespace weir::capi {
+
+// Keeps the sentence for weir_error_message.
+weir_status failed(const Error& error);
+inline weir_status status_of(const Expected<>& result) {
+  return result ? WEIR_OK : failed(result.error());
+}
+// A `what` that was given as NULL, or otherwise can never be right.
+weir_status invalid(const char* doing, const char* what);
+
+inline collector::Heap& heap_of(weir_heap* heap) {
+  return collector::Heap::of(heap);
+}
+// Attached.
+collector::Mutator& attached(weir_mutator* mutator);
+
+// Inside the runtime, where a stop signal is not obeyed, with an attached mutator.
+class Entry {
+ public:
+  explicit Entry(weir_mutator* mutator)
+      : mutator_(attached(mutator)), runtime_(mutator_.thread()) {}
+  collector::Mutator* operator->() const { return &mutator_; }
+  collector::Heap& heap() const { return mutator_.heap(); }
+
+ private:
+  collector::Mutator& mutator_;
+  threads::MutatorThread::Runtime runtime_;
+};
+
+}  // namespace weir::capi

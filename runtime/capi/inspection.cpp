@@ -1,0 +1,75 @@
+// Looking into the heap: objects, walks, paths.
+#include "runtime/capi/boundary.hpp"
+#include "runtime/collector/reachable.hpp"
+
+using namespace weir;
+using namespace weir::capi;
+
+namespace {
+
+weir_object to_c(const heap::Found& found) {
+  return {found.range.begin.as(), found.range.size, found.kind.value()};
+}
+
+// From the root to the object; false: there is none, or no memory to keep it.
+bool collect_path(const collector::Reachable& reachable, const heap::Space& space, Address object,
+                  os::OffHeapVector<weir_path_step>& steps) {
+  for (const auto* edge = reachable.find(object); edge != nullptr;
+       edge = reachable.find(object = edge->parent)) {
+    if (!steps.push_back({edge->root, edge->slot.as(), to_c(space.describe(object))})) return false;
+    if (edge->root != nullptr) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object) {
+  collector::Mutator& looking = attached(mutator);
+  const auto found = looking.heap().find(looking, Address(address));
+  if (!found)
+    return failed(fail(ErrorCode::not_registered, "looking up an object",
+                       "no object is at this address", Range::of(address, 1))
+                      .value());
+  *object = to_c(*found);
+  return WEIR_OK;
+}
+
+weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* data) {
+  if (visit == nullptr) return invalid("walking the heap", "`visit` is NULL");
+  collector::Mutator& walking = attached(mutator);
+  const auto walk = [&] {
+    const collector::TracingScope scope;
+    bool goes_on = true;
+    walking.heap().space().for_each_object([&](const heap::Found& found) {
+      if (!goes_on) return;
+      const weir_object object = to_c(found);
+      goes_on = visit(&object, data);
+    });
+  };
+  const os::FunctionRef<void()> look(walk);
+  return status_of(walking.heap().look_around(walking, &look));
+}
+
+weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
+                         void* data) {
+  if (visit == nullptr) return invalid("looking for a path", "`visit` is NULL");
+  collector::Mutator& looking = attached(mutator);
+  os::OffHeapVector<weir_path_step> steps;
+  bool found = false;
+  const auto search = [&] {
+    const auto wanted = looking.heap().space().find(Address(object));
+    if (!wanted) return;
+    collector::Reachable reachable(looking.heap());
+    found = reachable.walk(wanted->range.begin) &&
+            collect_path(reachable, looking.heap().space(), wanted->range.begin, steps);
+  };
+  const os::FunctionRef<void()> look(search);
+  if (auto done = looking.heap().look_around(looking, &look); !done) return failed(done.error());
+  if (!found)
+    return failed(fail(ErrorCode::not_registered, "looking for a path",
+                       "nothing keeps this object alive", Range::of(object, 1))
+                      .value());
+  for (std::size_t i = steps.size(); i-- > 0;) visit(&steps[i], data);
+  return WEIR_OK;
+}

@@ -1,0 +1,62 @@
+#include "runtime/collector/finalizer_thread.hpp"
+
+#include <limits>
+#include <system_error>
+
+#include "runtime/collector/heap.hpp"
+#include "runtime/os/fault_gate.hpp"
+#include "runtime/os/last_words.hpp"
+
+namespace weir::collector {
+
+Expected<> FinalizerThread::start() {
+  if (thread_.joinable()) return {};
+  ending_ = false;
+  is_due_ = true;  // some may be already
+  try {
+    const os::BlockedSignals blocked;
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    return system_error(error.code().value(), "starting the finalizer thread");
+  }
+  return {};
+}
+
+void FinalizerThread::stop() {
+  {
+    const std::lock_guard guard(lock_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void FinalizerThread::wake() {
+  const std::lock_guard guard(lock_);
+  is_due_ = true;
+  changed_.notify_all();
+}
+
+void FinalizerThread::run() {
+  auto mutator = heap_.attach({WEIR_STOP_POLL, true, nullptr});
+  if (!mutator) os::last_words("the finalizer thread cannot attach to its heap");
+  std::unique_lock guard(lock_);
+  while (!ending_) {
+    if (!is_due_) {
+      (*mutator)->thread().enter_blocking();
+      changed_.wait(guard, [this] { return is_due_ || ending_; });
+      guard.unlock();
+      (*mutator)->thread().leave_blocking();
+      guard.lock();
+      continue;
+    }
+    is_due_ = false;
+    guard.unlock();
+    heap_.run_finalizers(**mutator, std::numeric_limits<std::size_t>::max());
+    guard.lock();
+  }
+  guard.unlock();
+  (void)heap_.detach(**mutator);
+}
+
+}  // namespace weir::collector

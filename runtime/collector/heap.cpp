@@ -1,0 +1,366 @@
+#include "runtime/collector/heap.hpp"
+
+#include <algorithm>
+
+#include "runtime/collector/collection.hpp"
+#include "runtime/collector/settings.hpp"
+#include "runtime/os/last_words.hpp"
+
+namespace weir::collector {
+namespace {
+
+using heap::Refusal;
+using Runtime = threads::MutatorThread::Runtime;
+
+// In the poll word: every poll takes the slow path.
+constexpr std::uint32_t kPollStress = threads::kPollStop << 1;
+
+// Address space is for nothing; limits may be raised up to what was reserved.
+constexpr std::size_t kLeastReserved = std::size_t{64} << 30;
+
+std::size_t to_reserve(std::size_t maximum) {
+  return std::max(maximum * 2, kLeastReserved);  // twice: room for holes between large objects
+}
+
+os::HugePages huge_pages(weir_huge_pages wanted) {
+  switch (wanted) {
+    case WEIR_HUGE_PAGES_PREFER:
+      return os::HugePages::prefer;
+    case WEIR_HUGE_PAGES_SYSTEM:
+      return os::HugePages::system;
+    case WEIR_HUGE_PAGES_NEVER:
+      return os::HugePages::never;
+  }
+  return os::HugePages::system;
+}
+
+}  // namespace
+
+Heap::Heap(const weir_config& config)
+    : config_(config),
+      format_{config.slot_mask, config.slot_shift, config.conservative_mask},
+      team_(config.markers),
+      finalizer_thread_(*this) {}
+
+Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
+  const auto config = checked_config(given);
+  if (!config) return Unexpected(config.error());
+  if (auto ready = os::off_heap_ready(); !ready) return Unexpected(ready.error());
+  std::unique_ptr<Heap> heap(new Heap(*config));
+
+  auto space = heap::Space::create({.maximum = config->maximum_bytes,
+                                    .reserved = to_reserve(config->maximum_bytes),
+                                    .huge = huge_pages(config->huge_pages),
+                                    .poison = config->verify || config->stress != 0});
+  if (!space) return Unexpected(space.error());
+  heap->space_ = std::move(*space);
+  auto options = observe::observe_options_from_environment();
+  if (!options) return Unexpected(options.error());
+  auto events = observe::EventStream::create(config->markers, *options);
+  if (!events) return Unexpected(events.error());
+  heap->events_ = std::move(*events);
+  heap->set_budget(0);
+  return heap;
+}
+
+Heap::~Heap() {
+  finalizer_thread_.stop();
+}
+
+// ---- Mutators -----------------------------------------------------------------------------------
+
+Expected<Mutator*> Heap::attach(const weir_mutator_config& config) {
+  if (config.stop > WEIR_STOP_SIGNAL)
+    return fail(ErrorCode::invalid_argument, "attaching a mutator",
+                "`stop` is WEIR_STOP_POLL or WEIR_STOP_SIGNAL");
+  if (is_tracing()) return fail(ErrorCode::busy, "attaching a mutator", "inside a trace callback");
+  auto mutator = std::make_unique<Mutator>(*this, config_.stress != 0);
+  mutator->until_stress = config_.stress;
+  if (config_.stress == 1) mutator->poll = kPollStress;
+  auto events = events_->add_mutator();
+  if (!events) return Unexpected(events.error());
+  mutator->events = std::move(*events);
+
+  const threads::ThreadOptions options{
+      .stop = config.stop == WEIR_STOP_SIGNAL ? threads::StopMode::signal : threads::StopMode::poll,
+      .conservative_stack = config.conservative_stack || config.stop == WEIR_STOP_SIGNAL,
+      .stack_base = Address(config.stack_base)};
+  if (auto done = world_.attach(mutator->thread(), options); !done) return Unexpected(done.error());
+  const Runtime runtime(mutator->thread());
+  const std::lock_guard guard(lock_);
+  mutators_.push_back(std::move(mutator));
+  return mutators_.back().get();
+}
+
+Expected<> Heap::detach(Mutator& mutator) {
+  if (is_tracing() || mutator.finalizing != 0)
+    return fail(ErrorCode::busy, "detaching a mutator", "inside a callback of Weir's");
+  {
+    const Runtime runtime(mutator.thread());
+    mutator.give_back_spans();
+  }
+  world_.detach(mutator.thread());
+  mutator.poll = 0;
+  mutator.events.reset();
+  // The latest few stay, so that a use after the detach is seen for what it is.
+  constexpr std::size_t kKept = 64;
+  std::unique_ptr<Mutator> oldest;
+  const std::lock_guard guard(lock_);
+  detached_.push_back(&mutator);
+  if (detached_.size() <= kKept) return {};
+  const auto found = std::ranges::find_if(
+      mutators_, [this](const auto& entry) { return entry.get() == detached_.front(); });
+  oldest = std::move(*found);
+  mutators_.erase(found);
+  detached_.erase(detached_.begin());
+  return {};
+}
+
+void Heap::on_thread_exit(threads::MutatorThread& thread) noexcept {
+  Mutator* ending = nullptr;
+  {
+    const Runtime runtime(thread);
+    const std::lock_guard guard(lock_);
+    for (const auto& mutator : mutators_)
+      if (&mutator->thread() == &thread) ending = mutator.get();
+  }
+  if (ending == nullptr) return;
+  ending->finalizing = 0;
+  (void)detach(*ending);
+}
+
+void Heap::scan_roots(RootVisitor& visitor) {
+  roots_.scan(visitor);
+  finalizers_.scan_roots(visitor);
+  for_each_mutator([&visitor](Mutator& mutator) { mutator.scan_roots(visitor); });
+}
+
+// ---- Allocation ---------------------------------------------------------------------------------
+
+tl::expected<Address, Refusal> Heap::try_to_allocate(Mutator& mutator, heap::KindTag kind,
+                                                     std::size_t bytes, std::size_t alignment,
+                                                     bool whatever_the_budget) {
+  if (bytes + alignment <= heap::kSmallMax || (bytes <= heap::kSmallMax && alignment <= 16))
+    return mutator.allocate(bytes, alignment, kind, whatever_the_budget);
+  return space_->allocate_large(bytes, alignment, kind, whatever_the_budget);
+}
+
+bool Heap::may_collect(const Mutator& mutator) const {
+  return mutator.no_collect == 0 && !is_tracing();
+}
+
+bool Heap::ask_for_memory(Mutator& mutator, std::size_t bytes) {
+  weir_out_of_memory handler = nullptr;
+  void* data = nullptr;
+  {
+    const Runtime runtime(mutator.thread());
+    const std::lock_guard guard(lock_);
+    handler = out_of_memory_;
+    data = out_of_memory_data_;
+  }
+  mutator.events->instant(observe::Instant::out_of_memory, bytes);
+  return handler != nullptr && handler(&mutator, bytes, data);
+}
+
+void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
+                     std::size_t alignment) {
+  if (is_tracing()) os::last_words("an allocation inside a trace callback");
+  if (bytes == 0 || bytes > heap::kObjectMax) return nullptr;
+  std::size_t rounded = heap::round_to_granules(bytes);
+  if (kind.number() != 0) rounded = std::max(rounded, 2 * heap::kGranuleBytes);
+
+  if (config_.stress != 0 && --mutator.until_stress == 0) {
+    mutator.until_stress = config_.stress;
+    if (may_collect(mutator)) collect_now(observe::Reason::stress);
+  }
+  const auto attempt = [&](bool whatever_the_budget) {
+    const Runtime runtime(mutator.thread());
+    return try_to_allocate(mutator, kind, rounded, alignment, whatever_the_budget);
+  };
+  auto memory = attempt(!may_collect(mutator));
+  if (!memory && may_collect(mutator)) {
+    collect_now(memory.error() == Refusal::budget_spent ? observe::Reason::budget
+                                                        : observe::Reason::out_of_memory);
+    memory = attempt(true);
+    // The budget was for what others took meanwhile, or the memory is in pieces.
+    if (!memory) {
+      collect_now(observe::Reason::out_of_memory);
+      memory = attempt(true);
+    }
+  }
+  constexpr unsigned kMostAppeals = 8;
+  for (unsigned appeal = 0; !memory && appeal < kMostAppeals; ++appeal) {
+    if (!ask_for_memory(mutator, bytes)) break;
+    memory = attempt(true);
+    if (memory || !may_collect(mutator)) continue;
+    collect_now(observe::Reason::out_of_memory);
+    memory = attempt(true);
+  }
+  return memory ? memory->as() : nullptr;
+}
+
+// ---- Collections --------------------------------------------------------------------------------
+
+bool Heap::wait_for_turn() {
+  if (cycle_lock_.try_lock()) return true;
+  // Whoever has it may wait for this thread to stop.
+  const threads::HostThread::Parked parked(threads::HostThread::current());
+  cycle_lock_.lock();
+  cycle_lock_.unlock();
+  return false;
+}
+
+bool Heap::collect_now(observe::Reason reason, const os::FunctionRef<void()>* look) {
+  if (!wait_for_turn()) return false;
+  const std::unique_lock turn(cycle_lock_, std::adopt_lock);
+  team_.start();
+  roots_.prepare();
+  events_->begin_cycle(observe::CycleKind::full, reason);
+  while (!world_.stop()) {
+  }
+  observe::CycleResult result;
+  bool due = false;
+  {
+    const std::lock_guard guard(lock_);
+    Collection collection(*this);
+    collection.run();
+    result = collection.result();
+    live_ = result.live_bytes;
+    set_budget(live_);
+    due = finalizers_.due() != 0;
+    if (look != nullptr) {
+      space_->finish_sweeping();
+      (*look)();
+    }
+  }
+  events_->phase(observe::Phase::resume);
+  world_.resume();
+  events_->end_cycle(result);
+  events_->publish();
+  if (due) finalizer_thread_.wake();
+  return true;
+}
+
+Expected<> Heap::collect(Mutator& mutator) {
+  return look_around(mutator, nullptr);
+}
+
+Expected<> Heap::look_around(Mutator& mutator, const os::FunctionRef<void()>* look) {
+  if (is_tracing()) return fail(ErrorCode::busy, "collecting", "inside a trace callback");
+  if (mutator.no_collect != 0)
+    return fail(ErrorCode::busy, "collecting", "weir_no_collect_begin is in force");
+  if (mutator.finalizing != 0) return fail(ErrorCode::busy, "collecting", "inside a finalizer");
+  while (!collect_now(observe::Reason::requested, look)) {
+  }
+  return {};
+}
+
+void Heap::poll(Mutator& mutator) {
+  mutator.thread().safepoint();
+  if (config_.stress == 1 && may_collect(mutator)) collect_now(observe::Reason::stress);
+}
+
+std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
+  std::size_t ran = 0;
+  for (; ran < most; ++ran) {
+    std::optional<Finalizer> next;
+    {
+      const Runtime runtime(mutator.thread());
+      next = finalizers_.take_due();
+    }
+    if (!next) break;
+    ++mutator.finalizing;
+    next->call(&mutator, next->object.as(), next->data);
+    --mutator.finalizing;
+    const Runtime runtime(mutator.thread());
+    finalizers_.done(next->object);
+  }
+  return ran;
+}
+
+// ---- Limits -------------------------------------------------------------------------------------
+
+// Under the space's lock, with the world stopped, or before there is a mutator.
+void Heap::set_budget(std::size_t live) {
+  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * config_.growth);
+  const std::size_t wanted = std::max(config_.minimum_bytes, grown);
+  trigger_ = std::max(std::min(wanted, config_.maximum_bytes), live + heap::kBlockBytes);
+  space_->set_budget(trigger_ - live);
+}
+
+Expected<> Heap::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
+  if (auto right = check_limits(minimum_bytes, maximum_bytes); !right) return right;
+  const std::lock_guard guard(space_->lock());
+  if (auto done = space_->set_maximum(maximum_bytes); !done) return done;
+  config_.minimum_bytes = minimum_bytes;
+  config_.maximum_bytes = maximum_bytes;
+  const std::size_t used = space_->used();
+  set_budget(live_);
+  space_->set_budget(trigger_ > used ? trigger_ - used : 0);
+  return {};
+}
+
+std::size_t Heap::trim() {
+  const std::lock_guard guard(space_->lock());
+  return space_->trim();
+}
+
+void Heap::on_out_of_memory(weir_out_of_memory handler, void* data) {
+  const std::lock_guard guard(lock_);
+  out_of_memory_ = handler;
+  out_of_memory_data_ = data;
+}
+
+void Heap::add_external(std::ptrdiff_t change) {
+  external_.fetch_add(change, std::memory_order_relaxed);
+  if (change <= 0) return;
+  const std::lock_guard guard(space_->lock());
+  space_->spend_elsewhere(static_cast<std::size_t>(change));
+}
+
+weir_statistics Heap::statistics() {
+  const observe::HeapStatistics cycles = events_->statistics();
+  weir_statistics statistics{};
+  statistics.collections = cycles.cycles;
+  statistics.collection_ns = cycles.pauses.sum;
+  statistics.pause_ns_p50 = cycles.pauses.p50;
+  statistics.pause_ns_p99 = cycles.pauses.p99;
+  statistics.pause_ns_max = cycles.pauses.max;
+  statistics.live_bytes = cycles.last.result.live_bytes;
+  statistics.freed_bytes = cycles.last.result.freed_bytes;
+  statistics.external_bytes =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, external_.load()));
+  statistics.weak_cells = weak_cells_.size();
+  statistics.ephemerons = ephemerons_.size();
+  statistics.finalizers = finalizers_.registered();
+  statistics.finalizers_due = finalizers_.due();
+  statistics.mutators = static_cast<std::uint32_t>(world_.size());
+  statistics.markers = team_.size();
+  const std::lock_guard guard(space_->lock());
+  statistics.allocated_bytes = allocated_ + space_->allocated_large();
+  statistics.heap_bytes = space_->in_blocks();
+  statistics.metadata_bytes = space_->metadata_bytes();
+  statistics.trigger_bytes = trigger_;
+  return statistics;
+}
+
+std::optional<heap::Found> Heap::find(Mutator& mutator, Address address) {
+  {
+    const Runtime runtime(mutator.thread());
+    mutator.mark_ends();
+    const std::lock_guard guard(space_->lock());
+    if (!space_->is_owned(address) || mutator.owns(address)) return space_->find(address);
+  }
+  // Another mutator allocates in that block at this moment.
+  while (!wait_for_turn()) {
+  }
+  const std::unique_lock turn(cycle_lock_, std::adopt_lock);
+  while (!world_.stop()) {
+  }
+  for_each_mutator([](Mutator& other) { other.mark_ends(); });
+  const auto found = space_->find(address);
+  world_.resume();
+  return found;
+}
+
+}  // namespace weir::collector

@@ -1,0 +1,128 @@
+// One collected heap: its memory, its mutators, what keeps objects alive, and when it is collected.
+// The C API is a thin layer over this.
+//
+// Two mutators may find at the same time that a collection is due: one of them does it, the others
+// wait, and look again. What happens in a collection is in collection.cpp.
+#pragma once
+
+#include <weir/weir.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+#include <weir/error.hpp>
+
+#include "runtime/collector/ephemerons.hpp"
+#include "runtime/collector/finalizer_thread.hpp"
+#include "runtime/collector/finalizers.hpp"
+#include "runtime/collector/mark_team.hpp"
+#include "runtime/collector/mark_work.hpp"
+#include "runtime/collector/marker.hpp"
+#include "runtime/collector/mutator.hpp"
+#include "runtime/collector/roots.hpp"
+#include "runtime/collector/weak_cells.hpp"
+#include "runtime/heap/space.hpp"
+#include "runtime/observe/event_stream.hpp"
+#include "runtime/threads/world.hpp"
+
+struct weir_heap {};
+
+namespace weir::collector {
+
+class Heap final : public weir_heap, private threads::WorldOwner {
+ public:
+  static Expected<std::unique_ptr<Heap>> create(const weir_config& config);
+  ~Heap();
+  static Heap& of(weir_heap* heap) { return *static_cast<Heap*>(heap); }
+
+  // -- Mutators --
+  Expected<Mutator*> attach(const weir_mutator_config& config);
+  Expected<> detach(Mutator& mutator);
+  std::size_t mutator_count() const { return world_.size(); }
+
+  // -- Allocation, by a mutator --
+  // nullptr: out of memory, after everything was tried.
+  void* allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes, std::size_t alignment);
+
+  // -- Collections --
+  // Errors: busy (no_collect, or inside a finalizer or a callback).
+  Expected<> collect(Mutator& mutator);
+  void poll(Mutator& mutator);
+  // The same; with `look`, which is called at its end: the world is stopped, everything swept, and
+  // only live objects are left.
+  Expected<> look_around(Mutator& mutator, const os::FunctionRef<void()>* look);
+  std::size_t run_finalizers(Mutator& mutator, std::size_t most);
+
+  // -- Limits --
+  Expected<> set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);
+  std::size_t trim();
+  void on_out_of_memory(weir_out_of_memory handler, void* data);
+  void add_external(std::ptrdiff_t change);
+  weir_statistics statistics();
+
+  // The object at an address, as far as nobody else is allocating there.
+  std::optional<heap::Found> find(Mutator& mutator, Address address);
+
+  heap::Space& space() { return *space_; }
+  threads::World& world() { return world_; }
+  Roots& roots() { return roots_; }
+  WeakCells& weak_cells() { return weak_cells_; }
+  Ephemerons& ephemerons() { return ephemerons_; }
+  Finalizers& finalizers() { return finalizers_; }
+  FinalizerThread& finalizer_thread() { return finalizer_thread_; }
+  // World stopped.
+  void scan_roots(RootVisitor& visitor);
+  const WordFormat& format() const { return format_; }
+  const weir_config& config() const { return config_; }
+  // World stopped.
+  template <class Visit>
+  void for_each_mutator(Visit&& visit) {
+    for (const auto& mutator : mutators_)
+      if (mutator->is_attached()) visit(*mutator);
+  }
+
+ private:
+  friend class Collection;
+
+  explicit Heap(const weir_config& config);
+  void on_thread_exit(threads::MutatorThread& thread) noexcept override;
+
+  tl::expected<Address, heap::Refusal> try_to_allocate(Mutator& mutator, heap::KindTag kind,
+                                                       std::size_t bytes, std::size_t alignment,
+                                                       bool whatever_the_budget);
+  bool may_collect(const Mutator& mutator) const;
+  // False: another mutator did it meanwhile.
+  bool collect_now(observe::Reason reason, const os::FunctionRef<void()>* look = nullptr);
+  // Takes cycle_lock_. False: another had it, and gave it back; it is not taken.
+  bool wait_for_turn();
+  void set_budget(std::size_t live);
+  bool ask_for_memory(Mutator& mutator, std::size_t bytes);
+
+  weir_config config_;
+  const WordFormat format_;
+  std::unique_ptr<heap::Space> space_;
+  std::unique_ptr<observe::EventStream> events_;
+  threads::World world_{this};
+  MarkTeam team_;
+  MarkPool pool_;
+  Roots roots_;
+  WeakCells weak_cells_;
+  Ephemerons ephemerons_;
+  Finalizers finalizers_;
+  FinalizerThread finalizer_thread_;
+
+  // Whoever stops the world holds it, from before the stop until everything about it is told.
+  std::mutex cycle_lock_;
+  std::mutex lock_;  // the next ones; held by no mutator while it waits for a stop
+  std::vector<std::unique_ptr<Mutator>> mutators_;  // the latest detached ones among them
+  std::vector<Mutator*> detached_;                  // oldest first
+  weir_out_of_memory out_of_memory_ = nullptr;
+  void* out_of_memory_data_ = nullptr;
+  std::size_t allocated_ = 0;  // bytes, by mutators, as of the last collection
+  std::size_t live_ = 0;       // found by the last collection
+  std::size_t trigger_ = 0;
+  std::atomic<std::int64_t> external_{0};
+};
+
+}  // namespace weir::collector

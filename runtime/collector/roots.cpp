@@ -1,0 +1,111 @@
+#include "runtime/collector/roots.hpp"
+
+#include <link.h>
+
+#include <algorithm>
+
+#include "runtime/collector/root_visitor.hpp"
+#include "runtime/os/mapping.hpp"
+
+namespace weir::collector {
+namespace {
+
+int add_segments(dl_phdr_info* object, std::size_t /*size*/, void* segments) {
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) == 0) continue;
+    const Range range{Address(object->dlpi_addr + segment.p_vaddr), segment.p_memsz};
+    if (!static_cast<os::OffHeapVector<Range>*>(segments)->push_back(range)) return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Expected<> Roots::add(Range range, Reading reading) {
+  const std::lock_guard guard(lock_);
+  for (const Entry& entry : entries_)
+    if (entry.range.begin == range.begin)
+      return fail(ErrorCode::busy, "adding roots", "others begin at this address", range);
+  entries_.push_back({range, reading});
+  return {};
+}
+
+Expected<> Roots::remove(Address first) {
+  const std::lock_guard guard(lock_);
+  const auto found = std::ranges::find_if(
+      entries_, [first](const Entry& entry) { return entry.range.begin == first; });
+  if (found == entries_.end())
+    return fail(ErrorCode::not_registered, "removing roots", "none begin at this address",
+                {first, 0});
+  entries_.erase(found);
+  return {};
+}
+
+Expected<> Roots::add_callback(weir_roots_callback callback, void* data) {
+  const std::lock_guard guard(lock_);
+  callbacks_.push_back({callback, data});
+  return {};
+}
+
+Expected<> Roots::remove_callback(weir_roots_callback callback, void* data) {
+  const std::lock_guard guard(lock_);
+  const auto found = std::ranges::find(callbacks_, Callback{callback, data});
+  if (found == callbacks_.end())
+    return fail(ErrorCode::not_registered, "removing a roots callback",
+                "it was not added with this data");
+  callbacks_.erase(found);
+  return {};
+}
+
+void Roots::scan_static_data(bool scan) {
+  const std::lock_guard guard(lock_);
+  static_data_ = scan;
+}
+
+Expected<> Roots::hold(Address object) {
+  const std::lock_guard guard(lock_);
+  std::size_t* count = held_.insert(object, 0);
+  if (count == nullptr) return fail(ErrorCode::out_of_memory, "holding an object");
+  ++*count;
+  return {};
+}
+
+Expected<> Roots::release(Address object) {
+  const std::lock_guard guard(lock_);
+  std::size_t* count = held_.find(object);
+  if (count == nullptr)
+    return fail(ErrorCode::not_registered, "releasing an object", "it is not held", {object, 0});
+  if (--*count == 0) held_.erase(object);
+  return {};
+}
+
+bool Roots::is_held(Address object) {
+  const std::lock_guard guard(lock_);
+  return held_.find(object) != nullptr;
+}
+
+void Roots::prepare() {
+  const std::lock_guard guard(lock_);
+  segments_.clear();
+  if (static_data_) ::dl_iterate_phdr(add_segments, &segments_);
+}
+
+void Roots::scan(RootVisitor& visitor) {
+  const std::lock_guard guard(lock_);
+  for (const Entry& entry : entries_) {
+    if (entry.reading == Reading::slots)
+      visitor.root_slots("registered slots", entry.range.begin, entry.range.size / sizeof(void*));
+    else
+      visitor.root_words("registered memory", entry.range);
+  }
+  for (const Callback& callback : callbacks_)
+    visitor.root_callback("a roots callback",
+                          [&](weir_visitor* slots) { callback.call(slots, callback.data); });
+  held_.for_each(
+      [&](Address object, std::size_t) { visitor.root_object("pinned or uncollectable", object); });
+  for (const Range& segment : segments_)  // one may have been unloaded since
+    if (os::is_mapped(segment)) visitor.root_words("static data", segment);
+}
+
+}  // namespace weir::collector

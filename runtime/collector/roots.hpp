@@ -1,0 +1,58 @@
+// Where references into a heap come from outside of it and of its mutators: registered slots,
+// ranges and callbacks, pinned and uncollectable objects, the static data of loaded objects. Under
+// its own lock; scanned with the world stopped.
+#pragma once
+
+#include <weir/weir.h>
+
+#include <mutex>
+#include <vector>
+#include <weir/error.hpp>
+
+#include "runtime/collector/address_map.hpp"
+#include "runtime/os/off_heap_vector.hpp"
+
+namespace weir::collector {
+
+class RootVisitor;
+
+class Roots {
+ public:
+  enum class Reading { slots, conservatively };
+  // Errors: busy (it begins where another one does).
+  Expected<> add(Range range, Reading reading);
+  // By its first address. Errors: not_registered.
+  Expected<> remove(Address first);
+  Expected<> add_callback(weir_roots_callback callback, void* data);
+  Expected<> remove_callback(weir_roots_callback callback, void* data);
+  void scan_static_data(bool scan);
+
+  // Objects that live as long as they are held at least once.
+  Expected<> hold(Address object);
+  Expected<> release(Address object);  // errors: not_registered
+  bool is_held(Address object);
+
+  // Lists the static data, which needs the loader's lock: before the world is stopped.
+  void prepare();
+  void scan(RootVisitor& visitor);
+
+ private:
+  struct Entry {
+    Range range;
+    Reading reading;
+  };
+  struct Callback {
+    weir_roots_callback call;
+    void* data;
+    friend bool operator==(const Callback&, const Callback&) = default;
+  };
+
+  std::mutex lock_;
+  std::vector<Entry> entries_;
+  std::vector<Callback> callbacks_;
+  AddressMap<std::size_t> held_;
+  bool static_data_ = false;
+  os::OffHeapVector<Range> segments_;  // of static data, as of prepare()
+};
+
+}  // namespace weir::collector

@@ -1,0 +1,166 @@
+// Finds the references in roots and in objects, by kind, and hands each to Derived:
+//
+//   void edge(Address slot, Address target);    // the word at `slot` refers to `target`, a granule
+//
+// `target` is in the heap's committed range: the start of an object or, where precise slots hold
+// such, an address inside one. Conservative words are handed on only where they hit an object, as
+// its start. Inlined into each Derived, since marking lives on it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "runtime/collector/root_visitor.hpp"
+#include "runtime/heap/space.hpp"
+
+namespace weir::collector {
+
+// What the words of a heap mean.
+struct WordFormat {
+  std::uintptr_t slot_mask = ~std::uintptr_t{0};
+  unsigned slot_shift = 0;
+  std::uintptr_t conservative_mask = ~std::uintptr_t{0};
+
+  Address decode(std::uintptr_t word) const { return Address((word & slot_mask) << slot_shift); }
+};
+
+// True while this thread runs a callback of the embedder that traces.
+bool is_tracing();
+
+// What weir_visitor_flush and weir_visit_conservatively need to find behind a weir_visitor.
+class VisitorOwner {
+ public:
+  virtual void flush_visitor() = 0;
+  virtual void visit_words(Range words) = 0;
+  static VisitorOwner& of(weir_visitor* visitor) {
+    return *static_cast<VisitorOwner*>(visitor->owner);
+  }
+
+ protected:
+  ~VisitorOwner() = default;
+};
+
+struct TracingScope {
+  TracingScope();
+  ~TracingScope();
+};
+
+template <class Derived>
+class Tracer : public RootVisitor, public VisitorOwner {
+ public:
+  void root_slots(const char* /*what*/, Address first, std::size_t count) override {
+    trace_slots(first, count);
+  }
+  void root_words(const char* /*what*/, Range words) override { visit_words(words); }
+  void root_object(const char* /*what*/, Address object) override {
+    derived().edge(Address(), object);
+  }
+  void root_callback(const char* /*what*/, os::FunctionRef<void(weir_visitor*)> callback) override {
+    call_back(callback);
+  }
+
+  void flush_visitor() override {
+    for (unsigned i = 0; i < visitor_.count; ++i)
+      reference(Address(edges_[i].slot), Address(edges_[i].object));
+    visitor_.count = 0;
+  }
+  // Stacks hold what sanitizers guard: red zones, variables that are gone, words being written.
+  __attribute__((no_sanitize("address", "thread"))) void visit_words(Range words) override {
+    for (Address at = words.begin.align_up(kWordBytes); at + kWordBytes <= words.end();
+         at = at + kWordBytes)
+      conservative_word(at, *at.as<const volatile std::uintptr_t>());
+  }
+
+ protected:
+  static constexpr std::size_t kWordBytes = sizeof(std::uintptr_t);
+
+  Tracer(const heap::Space& space, const WordFormat& format)
+      : space_(space), format_(format), committed_(space.committed()) {
+    visitor_ = {committed_.begin.value(),
+                committed_.size,
+                format.slot_mask,
+                format.slot_shift,
+                0,
+                kEdges,
+                edges_,
+                static_cast<VisitorOwner*>(this)};
+  }
+  ~Tracer() = default;
+
+  // The part [from, to) of an object.
+  void trace_part(const heap::Found& object, std::size_t from, std::size_t to) {
+    const Address begin = object.range.begin;
+    switch (object.kind.trace_class()) {
+      case heap::TraceClass::conservative:
+        for (std::size_t at = from; at < to; at += kWordBytes)
+          conservative_word(begin + at, load(begin + at));
+        return;
+      case heap::TraceClass::slots:
+        trace_slots(begin + from, (to - from) / kWordBytes);
+        return;
+      case heap::TraceClass::bitmap:
+        trace_bitmap(object, from, to);
+        return;
+      case heap::TraceClass::callback: {
+        const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
+        call_back(
+            [&](weir_visitor* visitor) { kind.trace(visitor, begin.as(), from, to, kind.data); });
+        return;
+      }
+      case heap::TraceClass::leaf:
+      case heap::TraceClass::free:
+        return;
+    }
+  }
+
+  const heap::Space& space_;
+  const WordFormat format_;
+  const Range committed_;
+
+ private:
+  static constexpr std::size_t kEdges = 128;  // that a trace callback hands over at once
+
+  Derived& derived() { return *static_cast<Derived*>(this); }
+  static std::uintptr_t load(Address at) {
+    std::uintptr_t word;
+    std::memcpy(&word, at.as(), sizeof word);
+    return word;
+  }
+  void reference(Address slot, Address target) {
+    if (committed_.contains(target)) derived().edge(slot, target.align_down(heap::kGranuleBytes));
+  }
+  void trace_slots(Address first, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Address slot = first + i * kWordBytes;
+      reference(slot, format_.decode(load(slot)));
+    }
+  }
+  void conservative_word(Address at, std::uintptr_t word) {
+    const Address address(word & format_.conservative_mask);
+    if (!committed_.contains(address)) return;
+    if (const auto found = space_.find(address)) derived().edge(at, found->range.begin);
+  }
+  void trace_bitmap(const heap::Found& object, std::size_t from, std::size_t to) {
+    const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
+    std::size_t bit = from / kWordBytes % kind.bitmap_words;
+    for (std::size_t at = from; at < to; at += kWordBytes) {
+      if ((kind.bitmap[bit / 64] >> (bit % 64) & 1) != 0) {
+        const Address slot = object.range.begin + at;
+        reference(slot, format_.decode(load(slot)));
+      }
+      if (++bit == kind.bitmap_words) bit = 0;
+    }
+  }
+  void call_back(os::FunctionRef<void(weir_visitor*)> callback) {
+    {
+      const TracingScope scope;
+      callback(&visitor_);
+    }
+    flush_visitor();
+  }
+
+  weir_visitor visitor_;
+  weir_edge edges_[kEdges];
+};
+
+}  // namespace weir::collector

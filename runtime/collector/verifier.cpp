@@ -1,0 +1,95 @@
+#include "runtime/collector/verifier.hpp"
+
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+
+#include "runtime/collector/heap.hpp"
+#include "runtime/collector/reachable.hpp"
+#include "runtime/os/last_words.hpp"
+
+namespace weir::collector {
+namespace {
+
+// Mutators may be stopped in the middle of malloc or stdio: nothing here uses either.
+__attribute__((format(printf, 1, 2))) [[noreturn]] void give_up(const char* format, ...) {
+  static char sentence[400];
+  std::va_list values;
+  va_start(values, format);
+  std::vsnprintf(sentence, sizeof sentence, format, values);
+  va_end(values);
+  os::last_words(sentence);
+}
+
+std::string_view kind_name(const heap::Space& space, heap::KindTag kind) {
+  return space.kinds().of(kind).name;
+}
+
+void check_edge(const heap::Space& space, Address object, const Reachable::Edge& edge) {
+  if (space.is_marked(object)) return;
+  const heap::Found found = space.describe(object);
+  if (edge.root != nullptr)
+    give_up("verify: an object was missed: %#" PRIxPTR
+            " (%s, %zu bytes), referred to by %s at %#" PRIxPTR,
+            object.value(), kind_name(space, found.kind).data(), found.range.size, edge.root,
+            edge.slot.value());
+  const heap::Found parent = space.describe(edge.parent);
+  give_up("verify: an object was missed: %#" PRIxPTR " (%s, %zu bytes), referred to by %#" PRIxPTR
+          " (%s, %zu bytes) in the slot at offset %zu",
+          object.value(), kind_name(space, found.kind).data(), found.range.size,
+          edge.parent.value(), kind_name(space, parent.kind).data(), parent.range.size,
+          edge.slot == Address() ? 0 : edge.slot - edge.parent);
+}
+
+void check_trace(Heap& heap, std::size_t marked) {
+  Reachable reachable(heap);
+  if (!reachable.walk()) {
+    os::say("verify: no memory for the second trace of this collection");
+    return;
+  }
+  if (const Reachable::Edge* edge = reachable.dangling())
+    give_up("verify: the slot at %#" PRIxPTR " (in %s, %#" PRIxPTR ") refers to no object",
+            edge->slot.value(), edge->root != nullptr ? edge->root : "an object",
+            edge->parent.value());
+  const heap::Space& space = heap.space();
+  reachable.for_each(
+      [&](Address object, const Reachable::Edge& edge) { check_edge(space, object, edge); });
+  if (reachable.size() != marked)
+    give_up("verify: %zu objects are marked, but %zu can be reached", marked, reachable.size());
+}
+
+void check_table(const heap::Space& space, const char* table, Address object) {
+  if (!space.is_object(object) || !space.is_marked(object))
+    give_up("verify: %s refers to %#" PRIxPTR ", which is no live object", table, object.value());
+}
+
+void check_blocks(const heap::Space& space) {
+  space.for_each_object([&](const heap::Found& object) {
+    if (space.kinds().find(object.kind) == nullptr)
+      give_up("verify: the object at %#" PRIxPTR " (%zu bytes) has a kind that nobody defined: %#x",
+              object.range.begin.value(), object.range.size, object.kind.value());
+    if (space.region().block(space.region().block_of(object.range.begin)).leaf !=
+            object.kind.is_leaf() &&
+        object.range.size <= heap::kSmallMax)
+      give_up("verify: the object at %#" PRIxPTR " (%s) is in a block for others",
+              object.range.begin.value(), kind_name(space, object.kind).data());
+  });
+}
+
+}  // namespace
+
+void verify(Heap& heap, std::size_t marked) {
+  const heap::Space& space = heap.space();
+  check_trace(heap, marked);
+  heap.weak_cells().for_each(
+      [&](Address object) { check_table(space, "a weak reference", object); });
+  heap.ephemerons().for_each([&](Address key, Address value) {
+    check_table(space, "an ephemeron's key", key);
+    if (value != Address()) check_table(space, "an ephemeron's value", value);
+  });
+  heap.finalizers().for_each_registered(
+      [&](Address object) { check_table(space, "a finalizer", object); });
+  check_blocks(space);
+}
+
+}  // namespace weir::collector

@@ -1,0 +1,126 @@
+#include "runtime/heap/blocks.hpp"
+
+#include <algorithm>
+
+namespace weir::heap {
+namespace {
+
+std::size_t align(std::size_t index, std::size_t alignment) {
+  return (index + alignment - 1) & ~(alignment - 1);
+}
+
+BlockIndex index_of(std::size_t index) {
+  return {static_cast<std::uint32_t>(index)};
+}
+
+}  // namespace
+
+Expected<Blocks> Blocks::create(Region& region) {
+  auto bits = os::OffHeapArray<std::uint64_t>::create((region.block_count() + 63) / 64);
+  if (!bits) return Unexpected(bits.error());
+  Blocks blocks;
+  blocks.region_ = &region;
+  blocks.free_ = std::move(*bits);
+  return blocks;
+}
+
+void Blocks::set_free(std::size_t index, bool free) {
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  if (free) {
+    free_[index / 64] |= bit;
+    ++free_count_;
+    lowest_free_ = std::min(lowest_free_, index);
+  } else {
+    free_[index / 64] &= ~bit;
+    --free_count_;
+  }
+}
+
+std::optional<std::size_t> Blocks::find_free(std::size_t count, std::size_t alignment) const {
+  if (free_count_ < count) return std::nullopt;
+  std::size_t first = align(lowest_free_, alignment);
+  while (first + count <= frontier_) {
+    if (first % 64 == 0 && free_[first / 64] == 0) {
+      first = align(first + 64, alignment);
+      continue;
+    }
+    std::size_t length = 0;
+    while (length < count && is_free(first + length)) ++length;
+    if (length == count) return first;
+    first = align(first + length + 1, alignment);
+  }
+  return std::nullopt;
+}
+
+Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size_t alignment) {
+  if (in_use_ + count > limit_ || count > limit_)
+    return fail(ErrorCode::out_of_memory, "allocating blocks", "the heap's maximum is reached");
+  const auto found = find_free(count, alignment);
+  std::size_t first = 0;
+  if (found) {
+    first = *found;
+    for (std::size_t i = 0; i < count; ++i) set_free(first + i, false);
+    if (first == lowest_free_) lowest_free_ = first + count;
+  } else {
+    first = align(frontier_, alignment);
+    while (first + count > region_->committed())
+      if (auto grown = region_->commit_next(); !grown) return Unexpected(grown.error());
+    for (std::size_t i = frontier_; i < first + count; ++i) {
+      Block& block = region_->block(index_of(i));
+      block.become(BlockState::free);
+      block.pristine = true;
+      if (i < first) set_free(i, true);
+    }
+    frontier_ = first + count;
+  }
+  for (std::size_t i = first; i < first + count; ++i) region_->block(index_of(i)).become(state);
+  in_use_ += count;
+  return index_of(first);
+}
+
+void Blocks::give_back(BlockIndex first, std::size_t count) {
+  for (std::size_t i = first.value; i < first.value + count; ++i) {
+    region_->block(index_of(i)).become(BlockState::free);
+    set_free(i, true);
+  }
+  in_use_ -= count;
+}
+
+std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granules) {
+  for (std::size_t& at = cursor_[leaf]; at < frontier_;) {
+    const BlockIndex index = index_of(at++);
+    const Block& block = region_->block(index);
+    if (block.leaf != leaf) continue;
+    const BlockState state = block.state();
+    if (state == BlockState::unswept ||
+        (state == BlockState::swept && block.longest_run >= granules))
+      return index;
+  }
+  return std::nullopt;
+}
+
+void Blocks::restart() {
+  cursor_[0] = cursor_[1] = 0;
+}
+
+std::size_t Blocks::trim() {
+  std::size_t bytes = 0;
+  for (std::size_t first = lowest_free_; first < frontier_;) {
+    std::size_t end = first;
+    while (end < frontier_ && is_free(end) && !region_->block(index_of(end)).pristine) ++end;
+    if (end == first) {
+      ++first;
+      continue;
+    }
+    const Range objects = Range::between(region_->range_of(index_of(first)).begin,
+                                         region_->range_of(index_of(end - 1)).end());
+    os::discard(objects);
+    region_->metadata().clear(objects);
+    for (std::size_t i = first; i < end; ++i) region_->block(index_of(i)).pristine = true;
+    bytes += objects.size;
+    first = end;
+  }
+  return bytes;
+}
+
+}  // namespace weir::heap

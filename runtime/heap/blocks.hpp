@@ -1,0 +1,50 @@
+// Which blocks of a region are free, and which could hold more: whole blocks for mutators, runs of
+// them for large objects, and the next block whose holes are worth a look. Under the heap's lock.
+#pragma once
+
+#include <optional>
+
+#include "runtime/heap/region.hpp"
+#include "runtime/os/off_heap.hpp"
+
+namespace weir::heap {
+
+class Blocks {
+ public:
+  static Expected<Blocks> create(Region& region);
+
+  // `count` neighbouring free blocks, the first of them aligned to `alignment` blocks (a power of
+  // two): those used before come first. They are marked as `state` and counted as in use.
+  // Error out_of_memory: more than the limit, or than the system gives.
+  Expected<BlockIndex> take(std::size_t count, BlockState state, std::size_t alignment = 1);
+  void give_back(BlockIndex first, std::size_t count);
+
+  // The next block of this sort in address order that is unswept, or swept with a run of at least
+  // `granules`; each is offered once until restart().
+  std::optional<BlockIndex> next_with_holes(bool leaf, std::size_t granules);
+  void restart();
+
+  std::size_t in_use() const { return in_use_; }
+  std::size_t frontier() const { return frontier_; }  // no block from here on was ever used
+  std::size_t limit() const { return limit_; }
+  void set_limit(std::size_t blocks) { limit_ = blocks; }
+
+  // Gives the memory of free blocks back to the system; bytes.
+  std::size_t trim();
+
+ private:
+  bool is_free(std::size_t index) const { return (free_[index / 64] >> (index % 64) & 1) != 0; }
+  void set_free(std::size_t index, bool free);
+  std::optional<std::size_t> find_free(std::size_t count, std::size_t alignment) const;
+
+  Region* region_ = nullptr;
+  os::OffHeapArray<std::uint64_t> free_;  // a bit for each block below the frontier
+  std::size_t free_count_ = 0;
+  std::size_t lowest_free_ = 0;  // no free block is below
+  std::size_t frontier_ = 0;
+  std::size_t in_use_ = 0;
+  std::size_t limit_ = 0;
+  std::size_t cursor_[2] = {0, 0};  // of next_with_holes, by `leaf`
+};
+
+}  // namespace weir::heap

@@ -1,0 +1,63 @@
+#include "runtime/heap/kinds.hpp"
+
+#include <utility>
+
+namespace weir::heap {
+namespace {
+
+constexpr char kDefining[] = "defining a kind";
+
+Expected<> check(TraceClass trace, const Kind& kind) {
+  if (kind.name.empty()) return fail(ErrorCode::invalid_argument, kDefining, "a kind has a name");
+  if (trace == TraceClass::bitmap) {
+    if (kind.bitmap.empty() || kind.bitmap_words == 0 || kind.bitmap_words > Kinds::kMaxBitmapWords)
+      return fail(ErrorCode::invalid_argument, kDefining, "a bitmap describes 1 to 4096 words");
+  } else if (kind.bitmap_words != 0) {
+    return fail(ErrorCode::invalid_argument, kDefining, "a bitmap, but the tracing is another");
+  }
+  if (trace == TraceClass::callback && kind.trace == nullptr)
+    return fail(ErrorCode::invalid_argument, kDefining, "tracing by callback, but no callback");
+  if (trace != TraceClass::callback && kind.trace != nullptr)
+    return fail(ErrorCode::invalid_argument, kDefining, "a callback, but the tracing is another");
+  if (kind.reaches_off_heap && trace != TraceClass::callback)
+    return fail(ErrorCode::invalid_argument, kDefining,
+                "only a callback can follow memory outside the heap");
+  if (kind.movable && trace == TraceClass::conservative)
+    return fail(ErrorCode::invalid_argument, kDefining, "a conservative kind is never movable");
+  return {};
+}
+
+}  // namespace
+
+Kinds::Kinds() : kinds_(1) {
+  kinds_.reserve(kMaxKinds + 1);
+  const std::pair<TraceClass, const char*> built_in[] = {{TraceClass::leaf, "leaf"},
+                                                         {TraceClass::conservative, "conservative"},
+                                                         {TraceClass::slots, "slots"}};
+  for (const auto& [trace, name] : built_in) {
+    Kind& kind = built_in_[static_cast<std::size_t>(trace)];
+    kind.name = name;
+    kind.tag = KindTag::of(trace);
+  }
+}
+
+Expected<KindTag> Kinds::define(TraceClass trace, Kind kind) {
+  if (auto right = check(trace, kind); !right) return Unexpected(right.error());
+  if (kinds_.size() > kMaxKinds)
+    return fail(ErrorCode::out_of_memory, kDefining, "a heap has at most 120 kinds");
+  kind.tag = KindTag::of(trace, static_cast<std::uint8_t>(kinds_.size()));
+  kinds_.push_back(std::move(kind));
+  return kinds_.back().tag;
+}
+
+const Kind* Kinds::find(KindTag tag) const {
+  if (tag.number() != 0)
+    return tag.number() < kinds_.size() && kinds_[tag.number()].tag == tag ? &kinds_[tag.number()]
+                                                                           : nullptr;
+  const bool built_in = tag.trace_class() >= TraceClass::leaf &&
+                        tag.trace_class() <= TraceClass::slots &&
+                        KindTag::of(tag.trace_class()) == tag;
+  return built_in ? &of(tag) : nullptr;
+}
+
+}  // namespace weir::heap

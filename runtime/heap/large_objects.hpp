@@ -1,0 +1,59 @@
+// Objects above 8 KiB: each has whole units (pages) of its own in blocks that hold nothing else. A
+// record for each, found from any address inside by a table of owners. Their start bytes are in the
+// metadata like those of all objects. Under the heap's lock; find() also with the world stopped.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "runtime/heap/blocks.hpp"
+#include "runtime/heap/kinds.hpp"
+#include "runtime/os/function_ref.hpp"
+#include "runtime/os/off_heap_vector.hpp"
+
+namespace weir::heap {
+
+struct LargeObject {
+  Range range;  // whole granules; empty: the record is unused
+  KindTag kind;
+  std::uint32_t next_unused = 0;
+  std::size_t units = 0;
+};
+
+class LargeObjects {
+ public:
+  LargeObjects(Region& region, Blocks& blocks) : region_(&region), blocks_(&blocks) {}
+
+  // Zeroed, not marked. `alignment` is a power of two up to 2 MiB.
+  // Errors: out_of_memory.
+  Expected<Address> allocate(std::size_t bytes, std::size_t alignment, KindTag kind);
+  // The object that lies at `address` (its own bytes or the rest of its last unit); nullptr: none.
+  const LargeObject* find(Address address) const;
+  // Frees what is not marked in `epoch`; bytes.
+  std::size_t sweep(unsigned epoch);
+  void for_each(os::FunctionRef<void(const LargeObject&)> visit) const;
+  std::size_t bytes() const { return bytes_; }  // of all objects
+
+ private:
+  struct Place {
+    Address begin;
+    bool zeroed;
+  };
+  Expected<Place> find_place(std::size_t units, std::size_t alignment);
+  std::optional<Address> find_hole(std::size_t units);
+  Expected<std::uint32_t> new_record();
+  void occupy(Address begin, std::size_t units, std::uint32_t owner);
+  void free(LargeObject& object);
+  std::uint16_t all_units() const {
+    return static_cast<std::uint16_t>((1u << region_->units_per_block()) - 1);
+  }
+
+  Region* region_;
+  Blocks* blocks_;
+  os::OffHeapVector<LargeObject> records_;  // a unit's owner is an index + 1
+  std::uint32_t first_unused_ = 0;          // index + 1; 0: none
+  std::size_t bytes_ = 0;
+  std::size_t first_hole_ = 0;  // no block below has a hole
+};
+
+}  // namespace weir::heap

@@ -1,0 +1,147 @@
+// One byte for each granule of a region, in a table beside it [side-metadata]: where objects start,
+// how they are traced, and whether they are marked. Found by arithmetic from the address.
+//
+//   bit 7        an object, or a free run, starts at this granule
+//   bit 2 to 4   its tracing class; 0: no object, but a free run, which ends where the next one
+//   starts bit 0 and 1  the mark: 0, allocated since the last collection; else the epoch in which
+//   it was
+//                last found alive. Epochs rotate through 1, 2, 3, so that nothing is ever unmarked.
+//
+// A start needs no end: an object reaches up to the next start, or to the end of its block. So the
+// fast path of the allocation stores once, and what is left of a span needs a free start behind the
+// last object before anybody looks. The byte of an object's second granule is its kind's number
+// (bit 7 clear); those of the others are 0.
+//
+// The technique is that of Whippet's nofl space (a metadata byte per granule, rotating marks),
+// without its end bit. Bytes are read and marked by several threads at once: as relaxed atomics.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <weir/address.hpp>
+
+#include "runtime/heap/units.hpp"
+
+namespace weir::heap {
+
+enum class TraceClass : std::uint8_t { free, leaf, conservative, slots, bitmap, callback };
+
+class MetadataByte {
+ public:
+  static constexpr std::uint8_t kStart = 0x80;
+  static constexpr std::uint8_t kMarkMask = 0x03;
+
+  constexpr explicit MetadataByte(std::uint8_t value) : value_(value) {}
+  static constexpr MetadataByte start(TraceClass trace) {
+    return MetadataByte(
+        static_cast<std::uint8_t>(kStart | (static_cast<unsigned>(trace) << kClassShift)));
+  }
+  static constexpr MetadataByte free_start() { return start(TraceClass::free); }
+
+  constexpr std::uint8_t value() const { return value_; }
+  constexpr bool is_start() const { return (value_ & kStart) != 0; }
+  constexpr TraceClass trace_class() const {
+    return static_cast<TraceClass>((value_ >> kClassShift) & 7);
+  }
+  constexpr bool is_object() const { return is_start() && trace_class() != TraceClass::free; }
+  constexpr unsigned mark() const { return value_ & kMarkMask; }
+  constexpr MetadataByte marked(unsigned epoch) const {
+    return MetadataByte(static_cast<std::uint8_t>((value_ & ~kMarkMask) | epoch));
+  }
+
+ private:
+  static constexpr unsigned kClassShift = 2;
+  std::uint8_t value_;
+};
+
+constexpr unsigned next_epoch(unsigned epoch) {
+  return epoch == 3 ? 1 : epoch + 1;
+}
+
+// The table of one region. A plain value.
+class Metadata {
+ public:
+  Metadata() = default;
+  Metadata(Range region, std::uint8_t* table)
+      : bias_(Address(table).value() - (region.begin.value() >> kGranuleShift)) {}
+
+  std::uint8_t* at(Address a) const {
+    return Address(bias_ + (a.value() >> kGranuleShift)).as<std::uint8_t>();
+  }
+  // Of the byte that the inline allocation in weir.h indexes.
+  unsigned char* biased() const { return Address(bias_).as<unsigned char>(); }
+
+  MetadataByte load(Address a) const {
+    return MetadataByte(std::atomic_ref(*at(a)).load(std::memory_order_relaxed));
+  }
+  void store(Address a, MetadataByte byte) const {
+    std::atomic_ref(*at(a)).store(byte.value(), std::memory_order_relaxed);
+  }
+  // True for the one caller that marks it in this epoch.
+  bool mark(Address start, unsigned epoch) const {
+    std::atomic_ref byte(*at(start));
+    const MetadataByte before(byte.load(std::memory_order_relaxed));
+    if (before.mark() == epoch) return false;
+    const MetadataByte old(byte.exchange(before.marked(epoch).value(), std::memory_order_relaxed));
+    return old.mark() != epoch;
+  }
+  std::uint8_t kind_number(Address start) const {
+    return std::atomic_ref(*at(start + kGranuleBytes)).load(std::memory_order_relaxed);
+  }
+  void clear(Range granules) const {
+    std::memset(at(granules.begin), 0, granules.size / kGranuleBytes);
+  }
+
+  // The first start in (after, end), or `end`. `end` is a block's end, or in the block of `after`.
+  Address next_start(Address after, Address end) const;
+  // The last start in [first, at], or a null address.
+  Address start_at_or_before(Address at, Address first) const;
+
+ private:
+  static constexpr std::uint64_t kStarts = 0x8080808080808080u;
+  static std::uint64_t load_word(const std::uint8_t* bytes) {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(const_cast<std::uint8_t*>(bytes)))
+        .load(std::memory_order_relaxed);
+  }
+
+  std::uintptr_t bias_ = 0;
+};
+
+// Both look at eight granules a step; words are aligned, since blocks are.
+inline Address Metadata::next_start(Address after, Address end) const {
+  const std::uintptr_t first = (after.value() >> kGranuleShift) + 1;
+  const std::uintptr_t last = end.value() >> kGranuleShift;
+  std::uintptr_t group = first & ~std::uintptr_t{7};
+  std::uint64_t mask = ~std::uint64_t{0} << ((first - group) * 8);
+  for (; group < last; group += 8, mask = ~std::uint64_t{0}) {
+    const std::uint64_t starts =
+        load_word(Address(bias_ + group).as<std::uint8_t>()) & kStarts & mask;
+    if (starts != 0) {
+      const Address found((group + static_cast<unsigned>(std::countr_zero(starts)) / 8)
+                          << kGranuleShift);
+      return found < end ? found : end;
+    }
+  }
+  return end;
+}
+
+inline Address Metadata::start_at_or_before(Address at, Address first) const {
+  const std::uintptr_t last = at.value() >> kGranuleShift;
+  const std::uintptr_t lowest = first.value() >> kGranuleShift;
+  std::uintptr_t group = last & ~std::uintptr_t{7};
+  std::uint64_t mask = ~std::uint64_t{0} >> ((7 - (last - group)) * 8);
+  for (;; group -= 8, mask = ~std::uint64_t{0}) {
+    const std::uint64_t starts =
+        load_word(Address(bias_ + group).as<std::uint8_t>()) & kStarts & mask;
+    if (starts != 0) {
+      const std::uintptr_t found =
+          group + (63 - static_cast<unsigned>(std::countl_zero(starts))) / 8;
+      return found >= lowest ? Address(found << kGranuleShift) : Address();
+    }
+    if (group <= lowest) return Address();
+  }
+}
+
+}  // namespace weir::heap

@@ -1,0 +1,71 @@
+// The address range of one heap, reserved once, and the tables beside it: a metadata byte for each
+// granule, a record for each block, the owner of each unit of large objects. Memory stands behind
+// them arena by arena, as far as the heap has grown.
+//
+//   | objects ...                | metadata, 1/16 | blocks, 1/8192 | units, 1/1024 |
+//     committed up to committed()
+//
+// Reading is free for all; commit_next is called under the heap's lock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <weir/address.hpp>
+#include <weir/error.hpp>
+
+#include "runtime/heap/block.hpp"
+#include "runtime/heap/metadata.hpp"
+#include "runtime/heap/units.hpp"
+#include "runtime/os/mapping.hpp"
+
+namespace weir::heap {
+
+class Region {
+ public:
+  // `bytes` is rounded up to whole arenas.
+  static Expected<Region> reserve(std::size_t bytes, os::HugePages huge);
+
+  Range range() const { return objects_; }
+  std::size_t block_count() const { return objects_.size >> kBlockShift; }
+  // How many blocks have memory.
+  std::size_t committed() const { return committed_; }
+  // Memory for one more arena. Error out_of_memory: the region is used up, or the system is.
+  Expected<> commit_next();
+
+  bool contains(Address a) const { return objects_.contains(a); }
+  const Metadata& metadata() const { return metadata_; }
+  BlockIndex block_of(Address a) const {
+    return {static_cast<std::uint32_t>((a - objects_.begin) >> kBlockShift)};
+  }
+  Range range_of(BlockIndex index) const {
+    return {objects_.begin + (std::size_t{index.value} << kBlockShift), kBlockBytes};
+  }
+  Block& block(BlockIndex index) const { return blocks_[index.value]; }
+
+  // A unit is a page, but at least 4 KiB: what large objects are made of.
+  std::size_t unit_bytes() const { return std::size_t{1} << unit_shift_; }
+  unsigned units_per_block() const { return 1u << (kBlockShift - unit_shift_); }
+  std::uint32_t& unit_owner(Address a) const {
+    return unit_owners_[(a - objects_.begin) >> unit_shift_];
+  }
+
+  std::size_t metadata_bytes() const;  // of all tables, as far as they are committed
+
+ private:
+  struct Table {
+    Address begin;
+    std::size_t bytes_per_arena;
+  };
+
+  os::Mapping memory_;
+  Range objects_;
+  Metadata metadata_;
+  Block* blocks_ = nullptr;
+  std::uint32_t* unit_owners_ = nullptr;
+  Table tables_[3] = {};
+  unsigned unit_shift_ = 0;
+  std::size_t committed_ = 0;
+  os::HugePages huge_ = os::HugePages::system;
+};
+
+}  // namespace weir::heap

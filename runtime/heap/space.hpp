@@ -1,0 +1,117 @@
+// The memory of one heap: its region, blocks and large objects, and how much of it may be given out
+// before the owner has to be asked. Knows nothing of collections: they tell it what is marked
+// (retire, begin_marking, end_marking), and it finds the rest.
+//
+// `lock` protects everything but what mutators own: their blocks, from take_block on.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "runtime/heap/blocks.hpp"
+#include "runtime/heap/free_runs.hpp"
+#include "runtime/heap/kinds.hpp"
+#include "runtime/heap/large_objects.hpp"
+
+namespace weir::heap {
+
+// Why memory was not given out.
+enum class Refusal { budget_spent, out_of_memory };
+
+struct Found {
+  Range range;
+  KindTag kind;
+};
+
+class Space {
+ public:
+  struct Options {
+    std::size_t maximum = 0;   // bytes in blocks
+    std::size_t reserved = 0;  // address space; at least the maximum
+    os::HugePages huge = os::HugePages::prefer;
+    bool poison = false;  // fill free runs with kPoison as they are found
+  };
+  static constexpr unsigned char kPoison = 0xdb;
+  static Expected<std::unique_ptr<Space>> create(const Options& options);
+
+  const Region& region() const { return region_; }
+  Range committed() const { return {region_.range().begin, region_.committed() * kBlockBytes}; }
+  const Metadata& metadata() const { return region_.metadata(); }
+  Kinds& kinds() { return kinds_; }
+  const Kinds& kinds() const { return kinds_; }
+  std::mutex& lock() { return lock_; }
+
+  // -- Mutators; each takes the lock --
+  // A block with a free run of at least `bytes`, owned by the caller now. Holes come before free
+  // blocks, if `holes` are wanted. Its `longest_run` is up to date. `whatever_the_budget`: a
+  // collection was no help, or may not be.
+  tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes, bool holes,
+                                               bool whatever_the_budget);
+  tl::expected<Address, Refusal> allocate_large(std::size_t bytes, std::size_t alignment,
+                                                KindTag kind, bool whatever_the_budget);
+  void release_block(BlockIndex index);  // its owner has filled it
+
+  // -- Looking up --
+  // The object at the address: any address inside one. World stopped, or the block is not owned by
+  // another mutator. Under no lock in the first case, under the lock in the second.
+  std::optional<Found> find(Address address) const;
+  bool is_owned(Address address) const {  // by a mutator that allocates there
+    return committed().contains(address) &&
+           region_.block(region_.block_of(address)).state() == BlockState::owned;
+  }
+  Found describe(Address start) const;   // of an object that starts there
+  bool is_object(Address start) const {  // whether one starts there
+    return committed().contains(start) && start.is_aligned(kGranuleBytes) &&
+           metadata().load(start).is_object();
+  }
+  // Of an object's start: the last collection, or the one that is marking, found it alive.
+  bool is_marked(Address start) const { return metadata().load(start).mark() == epoch_; }
+  // In address order, the large ones last. World stopped, everything swept.
+  void for_each_object(os::FunctionRef<void(const Found&)> visit) const;
+
+  // -- Collections, the world stopped --
+  unsigned epoch() const { return epoch_; }  // marks of the last collection
+  // Finds the dead of the last collection in all blocks where nobody did yet.
+  void finish_sweeping();
+  void begin_marking() { epoch_ = next_epoch(epoch_); }
+  // What is not marked is dead from here on. `live`: bytes that were marked.
+  void end_marking(std::size_t live);
+  // The free runs of a block that stays owned. `keep` begins with a start.
+  void sweep_owned(BlockIndex index, Range keep);
+
+  // -- Sizing --
+  void set_budget(std::size_t bytes) {
+    budget_ = bytes;
+  }  // what may be given out until budget_spent
+  void spend_elsewhere(std::size_t bytes) { budget_ -= std::min(budget_, bytes); }
+  std::size_t allocated_large() const { return allocated_large_; }  // bytes, since the beginning
+  std::size_t used() const { return used_; }  // live at the last collection + given out since
+  std::size_t in_blocks() const { return blocks_.in_use() * kBlockBytes; }
+  std::size_t maximum() const { return blocks_.limit() * kBlockBytes; }
+  Expected<> set_maximum(std::size_t bytes);  // under the lock
+  std::size_t trim();                         // under the lock, swept
+  std::size_t metadata_bytes() const { return region_.metadata_bytes(); }
+
+ private:
+  Space(Region region, bool poison);
+
+  // What a block has to offer, after it was swept.
+  enum class Offer { nothing, holes, everything };
+  Offer sweep(BlockIndex index, Range keep = {});
+  void spend(std::size_t bytes);
+
+  Region region_;
+  Blocks blocks_;
+  LargeObjects large_;
+  Kinds kinds_;
+  std::mutex lock_;
+  unsigned epoch_ = 1;
+  bool poison_;
+  std::size_t used_ = 0;
+  std::size_t budget_ = 0;
+  std::size_t allocated_large_ = 0;
+};
+
+}  // namespace weir::heap

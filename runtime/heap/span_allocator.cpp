@@ -1,0 +1,124 @@
+#include "runtime/heap/span_allocator.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace weir::heap {
+namespace {
+
+constexpr std::size_t kPiece = 4096;       // zeroed ahead of the bump pointer
+constexpr std::size_t kSmallestHole = 64;  // smaller ones cost more than they give
+
+}  // namespace
+
+void SpanAllocator::set_span(Address bump) {
+  span_->bump = bump.as<char>();
+  span_->limit = one_at_a_time_ ? span_->bump : zeroed_.as<char>();
+}
+
+void SpanAllocator::begin_run(Range run) {
+  run_ = run;
+  Block& block = space_->region().block(*block_);
+  if (block.pristine) {
+    zeroed_ = run.end();
+    block.pristine = false;
+    space_->metadata().store(run.begin, MetadataByte(0));
+  } else {
+    zeroed_ = run.begin;
+    space_->metadata().clear(run);
+  }
+  counted_ = run.begin;
+  set_span(run.begin);
+}
+
+void SpanAllocator::count() {
+  allocated_ += bump() - counted_;
+  counted_ = bump();
+}
+
+void SpanAllocator::mark_end() {
+  if (run_.empty()) return;
+  count();
+  if (bump() < run_.end()) space_->metadata().store(bump(), MetadataByte::free_start());
+}
+
+void SpanAllocator::end_run() {
+  mark_end();
+  run_ = {};
+  zeroed_ = counted_ = Address();
+  set_span(Address());
+}
+
+void SpanAllocator::retire() {
+  end_run();
+  if (block_) space_->region().block(*block_).become(BlockState::filled);
+  block_.reset();
+}
+
+std::optional<SpanAllocator::Held> SpanAllocator::hold() {
+  if (run_.empty()) return std::nullopt;
+  mark_end();
+  const Metadata& metadata = space_->metadata();
+  Address last;
+  if (bump() > run_.begin) last = metadata.start_at_or_before(bump() - kGranuleBytes, run_.begin);
+  if (last == Address()) {
+    // Nothing is visible there yet; what may become so begins where the run does.
+    metadata.store(run_.begin, MetadataByte::free_start());
+    return Held{*block_, run_, Address()};
+  }
+  return Held{*block_, Range::between(last, run_.end()),
+              metadata.load(last).is_object() ? last : Address()};
+}
+
+bool SpanAllocator::has_room(std::size_t bytes, std::size_t alignment) const {
+  return !run_.empty() && bump().align_up(alignment) + bytes <= run_.end();
+}
+
+tl::expected<void, Refusal> SpanAllocator::next_run(std::size_t bytes, bool whatever_the_budget) {
+  const std::size_t wanted = std::max(bytes, kSmallestHole);
+  Address from = run_.end();
+  if (block_) end_run();
+  for (;;) {
+    if (block_) {
+      const Range run =
+          next_free_run(space_->metadata(), from, space_->region().range_of(*block_).end(), wanted);
+      if (!run.empty()) {
+        begin_run(run);
+        return {};
+      }
+      space_->release_block(*block_);
+      block_.reset();
+    }
+    auto block = space_->take_block(leaf_, wanted, from_ == From::holes, whatever_the_budget);
+    if (!block) return tl::unexpected(block.error());
+    block_ = *block;
+    from = space_->region().range_of(*block).begin;
+  }
+}
+
+Address SpanAllocator::place(Address start, std::size_t bytes, KindTag kind) {
+  const Metadata& metadata = space_->metadata();
+  const Address end = start + bytes;
+  if (end > zeroed_) {
+    const Address piece_end = std::min(std::max(end, zeroed_ + kPiece), run_.end());
+    std::memset(zeroed_.as(), 0, piece_end - zeroed_);
+    zeroed_ = piece_end;
+  }
+  if (start > bump()) metadata.store(bump(), MetadataByte::free_start());
+  metadata.store(start, kind.start_byte());
+  if (kind.number() != 0) metadata.store(start + kGranuleBytes, MetadataByte(kind.number()));
+  set_span(end);
+  return start;
+}
+
+tl::expected<Address, Refusal> SpanAllocator::allocate(std::size_t bytes, std::size_t alignment,
+                                                       KindTag kind, bool whatever_the_budget) {
+  if (!has_room(bytes, alignment)) {
+    const std::size_t padding = alignment > kGranuleBytes ? alignment - kGranuleBytes : 0;
+    if (auto found = next_run(bytes + padding, whatever_the_budget); !found)
+      return tl::unexpected(found.error());
+  }
+  return place(bump().align_up(alignment), bytes, kind);
+}
+
+}  // namespace weir::heap
