@@ -18,9 +18,20 @@ inline weir_status status_of(const Expected<>& result) {
 // A `what` that was given as NULL, or otherwise can never be right.
 weir_status invalid(const char* doing, const char* what);
 
-inline collector::Heap& heap_of(weir_heap* heap) {
-  return collector::Heap::of(heap);
-}
+// A call that takes a heap, from any thread. A mutator's thread may be among them: it obeys no stop
+// signal while it holds a lock of the heap.
+class HeapEntry {
+ public:
+  explicit HeapEntry(weir_heap* heap)
+      : heap_(collector::Heap::of(heap)), section_(threads::HostThread::current()) {}
+  collector::Heap* operator->() const { return &heap_; }
+  collector::Heap& operator*() const { return heap_; }
+
+ private:
+  collector::Heap& heap_;
+  threads::HostThread::Section section_;
+};
+
 // Attached.
 collector::Mutator& attached(weir_mutator* mutator);
 

@@ -57,7 +57,7 @@ weir_status weir_heap_create(const weir_config* config, weir_heap** heap) {
 
 weir_status weir_heap_destroy(weir_heap* heap, bool run_finalizers) {
   if (heap == nullptr) return invalid("destroying a heap", "`heap` is NULL");
-  collector::Heap& ending = heap_of(heap);
+  collector::Heap& ending = collector::Heap::of(heap);
   const bool has_thread = ending.finalizer_thread().is_running();
   if (ending.mutator_count() > (has_thread ? 1u : 0u))
     return failed(fail(ErrorCode::busy, "destroying a heap", "mutators are attached").value());
@@ -69,23 +69,23 @@ weir_status weir_heap_destroy(weir_heap* heap, bool run_finalizers) {
 }
 
 weir_status weir_heap_set_limits(weir_heap* heap, size_t minimum_bytes, size_t maximum_bytes) {
-  return status_of(heap_of(heap).set_limits(minimum_bytes, maximum_bytes));
+  return status_of(HeapEntry(heap)->set_limits(minimum_bytes, maximum_bytes));
 }
 
 size_t weir_heap_trim(weir_heap* heap) {
-  return heap_of(heap).trim();
+  return HeapEntry(heap)->trim();
 }
 
 void weir_heap_on_out_of_memory(weir_heap* heap, weir_out_of_memory handler, void* data) {
-  heap_of(heap).on_out_of_memory(handler, data);
+  HeapEntry(heap)->on_out_of_memory(handler, data);
 }
 
 void weir_heap_external(weir_heap* heap, ptrdiff_t change) {
-  heap_of(heap).add_external(change);
+  HeapEntry(heap)->add_external(change);
 }
 
 void weir_heap_statistics(weir_heap* heap, weir_statistics* statistics) {
-  *statistics = heap_of(heap).statistics();
+  *statistics = HeapEntry(heap)->statistics();
 }
 
 weir_status weir_kind_define(weir_heap* heap, const weir_kind_config* config, weir_kind* kind) {
@@ -104,7 +104,8 @@ weir_status weir_kind_define(weir_heap* heap, const weir_kind_config* config, we
   defined.data = config->data;
   defined.reaches_off_heap = config->reaches_off_heap;
   defined.movable = config->movable;
-  heap::Space& space = heap_of(heap).space();
+  const HeapEntry entry(heap);
+  heap::Space& space = entry->space();
   const std::lock_guard guard(space.lock());
   const auto tag = space.kinds().define(trace, std::move(defined));
   if (!tag) return failed(tag.error());
@@ -113,8 +114,6 @@ weir_status weir_kind_define(weir_heap* heap, const weir_kind_config* config, we
 }
 
 const char* weir_kind_name(weir_heap* heap, weir_kind kind) {
-  heap::Space& space = heap_of(heap).space();
-  const std::lock_guard guard(space.lock());
-  const heap::Kind* found = space.kinds().find(heap::KindTag(kind));
+  const heap::Kind* found = collector::Heap::of(heap).space().kinds().find(heap::KindTag(kind));
   return found != nullptr ? found->name.c_str() : nullptr;
 }

@@ -12,7 +12,7 @@ weir_status weir_mutator_attach(weir_heap* heap, const weir_mutator_config* conf
   if (heap == nullptr || mutator == nullptr)
     return invalid("attaching a mutator", "`heap` or `mutator` is NULL");
   const weir_mutator_config usual{WEIR_STOP_POLL, true, nullptr};
-  auto made = heap_of(heap).attach(config != nullptr ? *config : usual);
+  auto made = collector::Heap::of(heap).attach(config != nullptr ? *config : usual);
   if (!made) return failed(made.error());
   *mutator = *made;
   return WEIR_OK;

@@ -22,12 +22,12 @@ weir_status add_roots(weir_heap* heap, const void* first, std::size_t bytes,
   if (reading == Roots::Reading::slots && !range.begin.is_aligned(sizeof(void*)))
     return invalid("adding roots", "slots are aligned to words");
   if (range.end() < range.begin) return invalid("adding roots", "they do not fit into memory");
-  return status_of(heap_of(heap).roots().add(range, reading));
+  return status_of(HeapEntry(heap)->roots().add(range, reading));
 }
 
 // The object that the whole range lies in.
-Expected<Address> object_around(weir_heap* heap, const void* begin, std::size_t bytes) {
-  heap::Space& space = heap_of(heap).space();
+Expected<Address> object_around(collector::Heap& heap, const void* begin, std::size_t bytes) {
+  heap::Space& space = heap.space();
   const std::lock_guard guard(space.lock());
   const auto found = space.find(Address(begin));
   if (!found || !found->range.contains(Range::of(begin, bytes)))
@@ -57,16 +57,16 @@ weir_status weir_roots_add_conservative(weir_heap* heap, const void* begin, size
 }
 
 weir_status weir_roots_remove(weir_heap* heap, const void* first) {
-  return status_of(heap_of(heap).roots().remove(Address(first)));
+  return status_of(HeapEntry(heap)->roots().remove(Address(first)));
 }
 
 weir_status weir_roots_add_callback(weir_heap* heap, weir_roots_callback callback, void* data) {
   if (callback == nullptr) return invalid("adding a roots callback", "it is NULL");
-  return status_of(heap_of(heap).roots().add_callback(callback, data));
+  return status_of(HeapEntry(heap)->roots().add_callback(callback, data));
 }
 
 weir_status weir_roots_remove_callback(weir_heap* heap, weir_roots_callback callback, void* data) {
-  return status_of(heap_of(heap).roots().remove_callback(callback, data));
+  return status_of(HeapEntry(heap)->roots().remove_callback(callback, data));
 }
 
 weir_status weir_mutator_roots_callback(weir_mutator* mutator, weir_roots_callback callback,
@@ -78,20 +78,22 @@ weir_status weir_mutator_roots_callback(weir_mutator* mutator, weir_roots_callba
 }
 
 weir_status weir_roots_static_data(weir_heap* heap, bool scan) {
-  heap_of(heap).roots().scan_static_data(scan);
+  HeapEntry(heap)->roots().scan_static_data(scan);
   return WEIR_OK;
 }
 
 weir_status weir_pin(weir_heap* heap, const void* begin, size_t bytes) {
-  const auto object = object_around(heap, begin, bytes);
+  const HeapEntry entry(heap);
+  const auto object = object_around(*entry, begin, bytes);
   if (!object) return failed(object.error());
-  return status_of(heap_of(heap).roots().hold(*object));
+  return status_of(entry->roots().hold(*object));
 }
 
 weir_status weir_unpin(weir_heap* heap, const void* begin, size_t bytes) {
-  const auto object = object_around(heap, begin, bytes);
+  const HeapEntry entry(heap);
+  const auto object = object_around(*entry, begin, bytes);
   if (!object) return failed(object.error());
-  return status_of(heap_of(heap).roots().release(*object));
+  return status_of(entry->roots().release(*object));
 }
 
 weir_status weir_weak_create(weir_mutator* mutator, void* object, weir_weak** weak) {
@@ -160,15 +162,15 @@ size_t weir_finalizers_run(weir_mutator* mutator, size_t most) {
 }
 
 size_t weir_finalizers_due(weir_heap* heap) {
-  return heap_of(heap).finalizers().due();
+  return HeapEntry(heap)->finalizers().due();
 }
 
 weir_status weir_finalizer_thread(weir_heap* heap, bool on) {
-  if (on) return status_of(heap_of(heap).finalizer_thread().start());
-  heap_of(heap).finalizer_thread().stop();
+  if (on) return status_of(HeapEntry(heap)->finalizer_thread().start());
+  collector::Heap::of(heap).finalizer_thread().stop();
   return WEIR_OK;
 }
 
 uint64_t weir_identity_hash(weir_heap* heap, const void* object) {
-  return collector::mix(Address(object) - heap_of(heap).space().region().range().begin);
+  return collector::mix(Address(object) - collector::Heap::of(heap).space().region().range().begin);
 }

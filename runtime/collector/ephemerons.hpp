@@ -32,11 +32,13 @@ class Ephemerons {
 
   Expected<weir_ephemeron*> create(Address key, Address value);
   void destroy(weir_ephemeron* ephemeron);
-  std::size_t size() const { return all_.size(); }
+  std::size_t size() {
+    const std::lock_guard guard(lock_);
+    return all_.size();
+  }
 
   // Values of marked keys to the marker; the others wait.
   void index_waiting(const heap::Space& space, Marker& marker);
-  bool is_anyone_waiting() const { return waiting_.size() != 0; }
   template <class Sink>
   void for_each_value_of(Address key, Sink&& sink) const {
     const std::uint32_t* first = waiting_.find(key);

@@ -28,7 +28,10 @@ void FinalizerThread::stop() {
     ending_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  // It may have to stop the world before it ends, and this thread may be part of that.
+  const threads::HostThread::Parked parked(threads::HostThread::current());
+  thread_.join();
 }
 
 void FinalizerThread::wake() {

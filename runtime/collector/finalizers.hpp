@@ -36,8 +36,14 @@ class Finalizers {
   // All that are registered become due: the heap ends.
   void make_all_due();
 
-  std::size_t registered() const { return index_.size(); }
-  std::size_t due() const { return due_.size() - first_due_; }
+  std::size_t registered() {
+    const std::lock_guard guard(lock_);
+    return index_.size();
+  }
+  std::size_t due() {
+    const std::lock_guard guard(lock_);
+    return due_.size() - first_due_;
+  }
 
   // -- World stopped --
   void scan_roots(RootVisitor& visitor);

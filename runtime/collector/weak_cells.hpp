@@ -23,7 +23,10 @@ class WeakCells {
 
   Expected<weir_weak*> create(Address object);
   void destroy(weir_weak* weak);
-  std::size_t size() const { return all_.size(); }
+  std::size_t size() {
+    const std::lock_guard guard(lock_);
+    return all_.size();
+  }
 
   template <class Visit>
   void for_each(Visit&& visit) {  // visit(object) for each that is not cleared

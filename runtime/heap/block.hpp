@@ -4,6 +4,7 @@
 //
 //   free -> large                  pages for large objects
 //   unswept, swept -> owned        a mutator picks it for its holes
+//   owned -> swept                 and finds too few
 //   unswept, swept, large -> free  nothing lives in it
 //   swept -> unswept               the next collection
 //
@@ -43,7 +44,7 @@ constexpr bool is_legal(BlockState from, BlockState to) {
     case BlockState::unswept:
       return from == BlockState::filled || from == BlockState::swept;
     case BlockState::swept:
-      return from == BlockState::unswept;
+      return from == BlockState::unswept || from == BlockState::owned;
     case BlockState::large:
       return from == BlockState::free;
   }

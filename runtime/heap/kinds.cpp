@@ -29,8 +29,7 @@ Expected<> check(TraceClass trace, const Kind& kind) {
 
 }  // namespace
 
-Kinds::Kinds() : kinds_(1) {
-  kinds_.reserve(kMaxKinds + 1);
+Kinds::Kinds() {
   const std::pair<TraceClass, const char*> built_in[] = {{TraceClass::leaf, "leaf"},
                                                          {TraceClass::conservative, "conservative"},
                                                          {TraceClass::slots, "slots"}};
@@ -43,17 +42,20 @@ Kinds::Kinds() : kinds_(1) {
 
 Expected<KindTag> Kinds::define(TraceClass trace, Kind kind) {
   if (auto right = check(trace, kind); !right) return Unexpected(right.error());
-  if (kinds_.size() > kMaxKinds)
+  const std::size_t number = count_.load(std::memory_order_relaxed);
+  if (number > kMaxKinds)
     return fail(ErrorCode::out_of_memory, kDefining, "a heap has at most 120 kinds");
-  kind.tag = KindTag::of(trace, static_cast<std::uint8_t>(kinds_.size()));
-  kinds_.push_back(std::move(kind));
-  return kinds_.back().tag;
+  kind.tag = KindTag::of(trace, static_cast<std::uint8_t>(number));
+  kinds_[number] = std::move(kind);
+  count_.store(number + 1, std::memory_order_release);
+  return kinds_[number].tag;
 }
 
 const Kind* Kinds::find(KindTag tag) const {
   if (tag.number() != 0)
-    return tag.number() < kinds_.size() && kinds_[tag.number()].tag == tag ? &kinds_[tag.number()]
-                                                                           : nullptr;
+    return tag.number() < count_.load(std::memory_order_acquire) && kinds_[tag.number()].tag == tag
+               ? &kinds_[tag.number()]
+               : nullptr;
   const bool built_in = tag.trace_class() >= TraceClass::leaf &&
                         tag.trace_class() <= TraceClass::slots &&
                         KindTag::of(tag.trace_class()) == tag;

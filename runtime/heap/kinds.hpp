@@ -1,9 +1,10 @@
 // The kinds of objects that an embedder declared for a heap. Defined under the heap's lock, before
-// any object of them exists; read by markers.
+// any object of them exists; read by anybody.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 #include <weir/error.hpp>
@@ -70,8 +71,9 @@ class Kinds {
  private:
   static std::size_t tag_index(KindTag tag) { return static_cast<std::size_t>(tag.trace_class()); }
 
-  std::vector<Kind> kinds_;  // by number; 0 is none; never reallocated
-  Kind built_in_[6];         // by trace class; some
+  std::array<Kind, kMaxKinds + 1> kinds_;  // by number; 0 is none
+  std::atomic<std::size_t> count_{1};      // of `kinds_`, the first included
+  Kind built_in_[6];                       // by trace class; some
 };
 
 }  // namespace weir::heap

@@ -1,7 +1,6 @@
 #include "runtime/heap/large_objects.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace weir::heap {
 
@@ -69,7 +68,8 @@ void LargeObjects::occupy(Address begin, std::size_t units, std::uint32_t owner)
   }
 }
 
-Expected<Address> LargeObjects::allocate(std::size_t bytes, std::size_t alignment, KindTag kind) {
+Expected<LargeObjects::Place> LargeObjects::allocate(std::size_t bytes, std::size_t alignment,
+                                                     KindTag kind) {
   const std::size_t units = (bytes + region_->unit_bytes() - 1) / region_->unit_bytes();
   auto record = new_record();
   if (!record) return Unexpected(record.error());
@@ -80,10 +80,9 @@ Expected<Address> LargeObjects::allocate(std::size_t bytes, std::size_t alignmen
   first_unused_ = object.next_unused;
   object = {{place->begin, round_to_granules(bytes)}, kind, 0, units};
   occupy(place->begin, units, *record + 1);
-  if (!place->zeroed) std::memset(place->begin.as(), 0, object.range.size);
   bytes_ += object.range.size;
   region_->metadata().store(place->begin, kind.start_byte());
-  return place->begin;
+  return place;
 }
 
 const LargeObject* LargeObjects::find(Address address) const {

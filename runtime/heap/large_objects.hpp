@@ -24,9 +24,13 @@ class LargeObjects {
  public:
   LargeObjects(Region& region, Blocks& blocks) : region_(&region), blocks_(&blocks) {}
 
-  // Zeroed, not marked. `alignment` is a power of two up to 2 MiB.
-  // Errors: out_of_memory.
-  Expected<Address> allocate(std::size_t bytes, std::size_t alignment, KindTag kind);
+  struct Place {
+    Address begin;
+    bool is_zeroed = false;
+  };
+  // Not marked. Unless it is zeroed, the caller does that, before a collection can look at it.
+  // `alignment` is a power of two up to 2 MiB. Errors: out_of_memory.
+  Expected<Place> allocate(std::size_t bytes, std::size_t alignment, KindTag kind);
   // The object that lies at `address` (its own bytes or the rest of its last unit); nullptr: none.
   const LargeObject* find(Address address) const;
   // Frees what is not marked in `epoch`; bytes.
@@ -35,10 +39,6 @@ class LargeObjects {
   std::size_t bytes() const { return bytes_; }  // of all objects
 
  private:
-  struct Place {
-    Address begin;
-    bool zeroed;
-  };
   Expected<Place> find_place(std::size_t units, std::size_t alignment);
   std::optional<Address> find_hole(std::size_t units);
   Expected<std::uint32_t> new_record();

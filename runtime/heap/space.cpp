@@ -62,24 +62,37 @@ Space::Offer Space::sweep(BlockIndex index, Range keep) {
   return result.longest_run != 0 ? Offer::holes : Offer::nothing;
 }
 
+std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules) {
+  for (;;) {
+    std::optional<BlockIndex> index;
+    bool is_swept = false;
+    {
+      const std::lock_guard guard(lock_);
+      index = blocks_.next_with_holes(leaf, granules);
+      if (!index) return std::nullopt;
+      is_swept = region_.block(*index).state() == BlockState::swept;
+      region_.block(*index).become(BlockState::owned);
+    }
+    Block& block = region_.block(*index);
+    if (!is_swept) sweep(*index);
+    const std::lock_guard guard(lock_);
+    if (block.longest_run >= granules) {
+      spend(std::size_t{block.free_granules} * kGranuleBytes);
+      return index;
+    }
+    block.become(BlockState::swept);
+  }
+}
+
 tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes, bool holes,
                                                     bool whatever_the_budget) {
-  const std::lock_guard guard(lock_);
-  const std::size_t granules = bytes / kGranuleBytes;
-  if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
-  while (holes) {
-    const auto index = blocks_.next_with_holes(leaf, granules);
-    if (!index) break;
-    Block& block = region_.block(*index);
-    if (block.state() == BlockState::unswept) {
-      sweep(*index);
-      block.become(BlockState::swept);
-    }
-    if (block.longest_run < granules) continue;
-    spend(std::size_t{block.free_granules} * kGranuleBytes);
-    block.become(BlockState::owned);
-    return *index;
+  {
+    const std::lock_guard guard(lock_);
+    if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
   }
+  if (holes)
+    if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
+  const std::lock_guard guard(lock_);
   const auto taken = blocks_.take(1, BlockState::owned);
   if (!taken) return tl::unexpected(Refusal::out_of_memory);
   spend(kBlockBytes);
@@ -92,13 +105,17 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
 
 tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::size_t alignment,
                                                      KindTag kind, bool whatever_the_budget) {
-  const std::lock_guard guard(lock_);
-  if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
-  const auto address = large_.allocate(bytes, alignment, kind);
-  if (!address) return tl::unexpected(Refusal::out_of_memory);
-  spend(bytes);
-  allocated_large_ += bytes;
-  return *address;
+  Expected<LargeObjects::Place> place;
+  {
+    const std::lock_guard guard(lock_);
+    if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
+    place = large_.allocate(bytes, alignment, kind);
+    if (!place) return tl::unexpected(Refusal::out_of_memory);
+    spend(bytes);
+    allocated_large_ += bytes;
+  }
+  if (!place->is_zeroed) std::memset(place->begin.as(), 0, bytes);
+  return place->begin;
 }
 
 void Space::release_block(BlockIndex index) {
@@ -173,6 +190,7 @@ void Space::sweep_owned(BlockIndex index, Range keep) {
 }
 
 std::size_t Space::trim() {
+  finish_sweeping();
   return blocks_.trim();
 }
 

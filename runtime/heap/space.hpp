@@ -73,7 +73,7 @@ class Space {
 
   // -- Collections, the world stopped --
   unsigned epoch() const { return epoch_; }  // marks of the last collection
-  // Finds the dead of the last collection in all blocks where nobody did yet.
+  // Finds the dead of the last collection in all blocks where nobody did yet. Also under the lock.
   void finish_sweeping();
   void begin_marking() { epoch_ = next_epoch(epoch_); }
   // What is not marked is dead from here on. `live`: bytes that were marked.
@@ -99,6 +99,7 @@ class Space {
 
   // What a block has to offer, after it was swept.
   enum class Offer { nothing, holes, everything };
+  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules);
   Offer sweep(BlockIndex index, Range keep = {});
   void spend(std::size_t bytes);
 
