@@ -13,6 +13,14 @@ namespace {
 // Each step that it takes to run out of mappings makes the unprotected neighbourhood this wider.
 constexpr std::size_t kWiden = 16;
 
+Error share_used_up() {
+  return fail(ErrorCode::out_of_memory, "unprotecting one page at a time",
+              "this barrier may have half of vm.max_map_count in use: more is unprotected, and "
+              "counts as written",
+              {}, "Raise vm.max_map_count, or use a barrier on userfaultfd, which adds no mappings")
+      .value();
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<Barrier>> MprotectBarrier::open() {
@@ -61,7 +69,9 @@ std::size_t MprotectBarrier::first_width() const {
 
 Expected<> MprotectBarrier::unprotect(TrackedRange& tracked, UnitSpan span) noexcept {
   Expected<> done;
-  for (std::size_t width = first_width(); width < tracked.units().count; width *= kWiden) {
+  const std::size_t first = first_width();
+  if (first > 1) note(share_used_up());
+  for (std::size_t width = first; width < tracked.units().count; width *= kWiden) {
     done = unprotect_around(tracked, span, width);
     if (done || done.error().code != ErrorCode::out_of_memory) return done;
     note(done.error());

@@ -165,6 +165,9 @@ TEST_CASE("18: mprotect lives on when vm.max_map_count is exhausted, by unprotec
 
   for (std::size_t page = 0; page < pages; page += 2) store(*barrier, page_of(memory, page), 'a');
   CHECK(barrier->counters().widened > 0);
+  REQUIRE_FALSE(barrier->notes().empty());
+  CHECK(barrier->notes().front().why.message().find("half of vm.max_map_count") !=
+        std::string::npos);
   std::size_t missing = 0;
   const PageSet reported = take_pages(*barrier, memory.range());
   for (std::size_t page = 0; page < pages; page += 2) missing += 1 - reported.count(page);
