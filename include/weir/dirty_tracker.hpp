@@ -30,7 +30,8 @@ class DirtyTracker {
     std::optional<BarrierKind> barrier;
     // Accept that system calls which write into watched memory (read(2), recv(2)) fail with EFAULT.
     bool accept_efault = false;
-    // Promise that nobody writes into watched memory during watch() and take().
+    // Promise that nobody writes into watched memory during watch() and take(): soft-dirty, also
+    // when it is named, is refused without it.
     bool writers_are_stopped = false;
   };
 

@@ -59,7 +59,8 @@ Expected<std::unique_ptr<Barrier>> open_untested(BarrierKind kind, std::optional
 Expected<> allowed(const Candidate& candidate, const BarrierOptions& options) {
   if (candidate.kind == BarrierKind::soft_dirty && !options.writers_are_stopped)
     return fail(ErrorCode::unsupported, kWhat,
-                "soft-dirty loses writes made while it is read; it needs all writers stopped");
+                "soft-dirty loses writes made while it is read; it needs all writers stopped", {},
+                "Stop them during arm and take, and say so, or use another barrier");
   return check_pair(candidate.kind, options.delivery);
 }
 
@@ -103,6 +104,8 @@ Expected<Selection> select_barrier(const BarrierOptions& given) {
   auto options = with_environment(given);
   if (!options) return Unexpected(options.error());
   if (options->kind) {
+    if (auto fits = allowed({*options->kind, false}, *options); !fits)
+      return Unexpected(fits.error());
     auto barrier = open_barrier(*options->kind, options->delivery);
     // Named outright: also one that only user mode allows, and what that costs is among its traits.
     if (!barrier && *options->kind == BarrierKind::uffd_thread &&

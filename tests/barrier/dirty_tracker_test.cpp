@@ -203,6 +203,10 @@ TEST_CASE("the environment chooses, and a wrong name is refused with the right o
   const auto impossible = DirtyTracker::create();
   REQUIRE_FALSE(impossible.has_value());
   CHECK(impossible.error().message().find("cannot go with") != std::string::npos);
-  ::unsetenv("WEIR_BARRIER");
   ::unsetenv("WEIR_DELIVERY");
+  ::setenv("WEIR_BARRIER", "soft-dirty", 1);
+  const auto losing = DirtyTracker::create();  // nobody promised that writers are stopped
+  REQUIRE_FALSE(losing.has_value());
+  CHECK(losing.error().message().find("writers stopped") != std::string::npos);
+  ::unsetenv("WEIR_BARRIER");
 }
