@@ -160,6 +160,43 @@ TEST_CASE("asynchronous: the kernel lets writes through and remembers them, also
   }
 }
 
+TEST_CASE("a huge page that is armed as a whole stays one; the first write splits it") {
+  auto uffd =
+      open_or_skip("huge page", Userfaultfd::Builder().require_features(UffdFeature::wp_async));
+  if (!uffd) return;
+  Rig rig(std::move(*uffd));
+  constexpr std::size_t kHuge = std::size_t{2} << 20;
+  const auto memory = *os::Mapping::anonymous(kHuge, os::HugePages::prefer, kHuge);
+  const Range range = memory.range();
+  std::memset(memory.as(), 'h', range.size);
+  REQUIRE(rig.uffd.register_with_mode(range, RegisterMode::write_protect));
+  auto pagemap = os::Pagemap::open();
+  REQUIRE(pagemap);
+  const auto bytes_of = [&](os::PageCategory category) {
+    os::ScanQuery query;
+    query.all_of = query.report = category;
+    os::PageRegion buffer[4];
+    std::size_t bytes = 0;
+    const auto done = pagemap->scan(range, query, buffer,
+                                    [&](Range run, os::PageCategories) { bytes += run.size; });
+    REQUIRE_MESSAGE(done, done.error().message());
+    return bytes;
+  };
+  if (bytes_of(os::PageCategory::huge) != kHuge)
+    return print_skip("huge page", "the system gave none");
+
+  CHECK(rig.uffd.write_protect(range).ok());
+  CHECK(bytes_of(os::PageCategory::huge) == kHuge);
+  REQUIRE(pagemap->rearm(range));
+  CHECK(bytes_of(os::PageCategory::huge) == kHuge);
+  CHECK(peek(page_of(range, 7).begin) == 'h');
+  CHECK(bytes_of(os::PageCategory::written) == 0);
+
+  poke(page_of(range, 7).begin, 'w');
+  CHECK(bytes_of(os::PageCategory::written) == page_size());
+  CHECK(bytes_of(os::PageCategory::huge) == 0);
+}
+
 TEST_CASE("asynchronous write protection and missing pages share one descriptor") {
   auto uffd =
       open_or_skip("wp_async", Userfaultfd::Builder().require_features(UffdFeature::wp_async));
