@@ -1,6 +1,9 @@
 // cracauer: the story of Martin Cracauer's userfaultfd example, told on real page faults.
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <exception>
+
 #include "gc_demo/cracauer/narrator.hpp"
 #include "gc_demo/cracauer/options.hpp"
 #include "gc_demo/cracauer/report_json.hpp"
@@ -9,7 +12,7 @@
 namespace weir::cracauer {
 namespace {
 
-int run(const Options& options) {
+ExitCode run(const Options& options) {
   Audience nobody;
   Narrator narrator;
   const bool silent = options.json || options.quiet;
@@ -19,12 +22,22 @@ int run(const Options& options) {
     fmt::print(stderr, "cracauer: {}\n", told.error().message());
     const bool asked_wrongly =
         told.error().code == ErrorCode::invalid_argument && told.error().sys_errno == 0;
-    return static_cast<int>(asked_wrongly ? ExitCode::usage : ExitCode::not_here);
+    return asked_wrongly ? ExitCode::usage : ExitCode::not_here;
   }
   if (options.json) fmt::print("{}\n", to_json(story.report()));
   for (const std::string& difference : story.report().differences)
     fmt::print(stderr, "cracauer: {}\n", difference);
-  return static_cast<int>(story.report().differences.empty() ? ExitCode::ok : ExitCode::differs);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fmt::print(stderr, "cracauer: standard output cannot be written\n");
+    return ExitCode::not_here;
+  }
+  return story.report().differences.empty() ? ExitCode::ok : ExitCode::differs;
+}
+
+ExitCode parse_and_run(int argc, char** argv) {
+  const auto options = parse_options(argc, argv);
+  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return *done;
+  return run(std::get<Options>(options));
 }
 
 }  // namespace
@@ -32,7 +45,10 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace weir::cracauer;
-  const auto options = parse_options(argc, argv);
-  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return static_cast<int>(*done);
-  return run(std::get<Options>(options));
+  try {
+    return static_cast<int>(parse_and_run(argc, argv));
+  } catch (const std::exception& error) {  // of the libraries: no memory, no room for the output
+    std::fprintf(stderr, "cracauer: cannot go on: %s\n", error.what());
+    return static_cast<int>(ExitCode::not_here);
+  }
 }
