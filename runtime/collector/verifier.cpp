@@ -12,7 +12,7 @@ namespace weir::collector {
 namespace {
 
 // Mutators may be stopped in the middle of malloc or stdio: nothing here uses either.
-__attribute__((format(printf, 1, 2))) [[noreturn]] void give_up(const char* format, ...) {
+[[noreturn, gnu::format(printf, 1, 2)]] void give_up(const char* format, ...) {
   static char sentence[400];
   std::va_list values;
   va_start(values, format);

@@ -52,7 +52,8 @@ constexpr bool is_legal(BlockState from, BlockState to) {
 }
 
 // Changed by its owner, or under the heap's lock. The state is read by others, too.
-struct Block {
+class Block {
+ public:
   BlockState state() const { return state_.load(std::memory_order_acquire); }
   void become(BlockState to) {
     assert(is_legal(state(), to));
@@ -63,13 +64,15 @@ struct Block {
     return now != BlockState::unused && now != BlockState::free && now != BlockState::large;
   }
 
-  std::atomic<BlockState> state_{BlockState::unused};
   bool leaf = false;              // only leaf objects: nothing here is ever scanned
   bool pristine = false;          // memory and metadata are zeros, as the kernel gave them
   std::uint16_t large_units = 0;  // large: which units belong to an object
   // swept, in granules: the longest free run, and all of them.
   std::uint16_t longest_run = 0;
   std::uint16_t free_granules = 0;
+
+ private:
+  std::atomic<BlockState> state_{BlockState::unused};
 };
 
 }  // namespace weir::heap
