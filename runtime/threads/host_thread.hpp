@@ -57,7 +57,9 @@ class HostThread {
   friend class World;
   friend struct Registry;
 
-  // Which of the mutators: code that does not poll, and may be stopped anywhere, or all.
+  // Which of the mutators: those that may be stopped anywhere, or all. One that may not, because it
+  // polls, keeps those of the same world from it: else the thread would wait in a signal handler
+  // for a stop that waits for the thread to poll.
   enum class Which { by_signal, all };
 
   void enter_section() {
@@ -83,7 +85,7 @@ class HostThread {
   void park();
   void unpark();
   void obey_late();
-  static bool concerns(Which which, const MutatorThread& mutator);
+  bool concerns(Which which, const MutatorThread& mutator) const;
   bool has_to_stop() const;  // one that a signal may stop
   // `signal_context`: of the stop signal's handler, if it is in that.
   void stand_still(Which which, const void* signal_context);

@@ -36,10 +36,11 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  // The calling thread. A thread may be attached to several worlds, and to one more than once. It
-  // runs afterwards; waits while the world is stopped. Errors: busy (`thread` is attached already,
-  // or the stop signal has a handler of somebody else's), invalid_argument (WEIR_STOP_SIGNAL, or
-  // `stack_base` is above the present stack).
+  // The calling thread. A thread may be attached to several worlds, and to one more than once
+  // (it stops at polls, then, if one of these polls). It runs afterwards; waits while the world is
+  // stopped. Errors: busy (`thread` is attached already, or the stop signal has a handler of
+  // somebody else's), invalid_argument (WEIR_STOP_SIGNAL, or `stack_base` is above the present
+  // stack).
   Expected<> attach(MutatorThread& thread, const ThreadOptions& options);
   // The thread that the mutator is on; any thread if the mutator is in a blocking region and nobody
   // leaves it any more. Waits while the world is stopped.
