@@ -131,7 +131,7 @@ TEST_CASE("18: every other page of 512 MiB written adds no mapping with a userfa
         os::Mapping::anonymous(pages * os::page_size(), os::HugePages::never).value();
     REQUIRE(barrier.attach(memory.range()).has_value());
     REQUIRE(barrier.arm(memory.range()).has_value());
-    const std::size_t written = tier() == Tier::quick ? pages / 16 : pages;
+    const std::size_t written = std::min(pages, scaled(pages));
     const std::size_t before = mappings();
     for (std::size_t page = 0; page < written; page += 2)
       store(barrier, page_of(memory, page), 'a');
