@@ -93,7 +93,11 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
   if (holes)
     if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
   const std::lock_guard guard(lock_);
-  const auto taken = blocks_.take(1, BlockState::owned);
+  auto taken = blocks_.take(1, BlockState::owned);
+  if (!taken) {
+    finish_sweeping();
+    taken = blocks_.take(1, BlockState::owned);
+  }
   if (!taken) return tl::unexpected(Refusal::out_of_memory);
   spend(kBlockBytes);
   Block& block = region_.block(*taken);
@@ -110,6 +114,10 @@ tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::siz
     const std::lock_guard guard(lock_);
     if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
     place = large_.allocate(bytes, alignment, kind);
+    if (!place) {
+      finish_sweeping();
+      place = large_.allocate(bytes, alignment, kind);
+    }
     if (!place) return tl::unexpected(Refusal::out_of_memory);
     spend(bytes);
     allocated_large_ += bytes;
