@@ -14,12 +14,12 @@ inline std::uint64_t read_clock_ns(clockid_t clock) noexcept {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-// Since some point before the process began; never steps back. 20-30 ns.
+// Since some point before the process began; never steps back. 20-45 ns.
 inline std::uint64_t monotonic_ns() noexcept {
   return read_clock_ns(CLOCK_MONOTONIC);
 }
 
-// CPU time of the calling thread. A system call, 0.1-0.3 us: once or twice for a marker in a cycle.
+// CPU time of the calling thread. A system call, 0.2-1 us: once or twice for a marker in a cycle.
 inline std::uint64_t thread_cpu_ns() noexcept {
   return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

@@ -13,7 +13,7 @@
 using weir::observe::Published;
 
 namespace {
-using Value = std::array<std::uint64_t, 32>;
+using Value = std::array<std::uint64_t, 1024>;  // long enough to be overtaken while reading
 }
 
 TEST_CASE("what is read is what was published last") {
@@ -55,5 +55,5 @@ TEST_CASE("readers see whole values, in the order of publication") {
   done = true;
   for (std::thread& reader : readers) reader.join();
   CHECK(wrong == 0);
-  CHECK(published.read()[31] == updates);
+  CHECK(published.read()[1023] == updates);
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -70,7 +71,7 @@ void run_cycle(EventStream& stream, std::uint64_t live_bytes = 1 << 20) {
 }
 
 std::uint64_t ns_of(const json& us) {
-  return static_cast<std::uint64_t>(us.get<double>() * 1000 + 0.5);
+  return static_cast<std::uint64_t>(std::llround(us.get<double>() * 1000));
 }
 
 // Tracks by the names that the file gives them.
