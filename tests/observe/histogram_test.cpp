@@ -72,8 +72,8 @@ TEST_CASE("quantiles of random values agree with sorting them") {
     std::vector<std::uint64_t> values;
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const unsigned shift = form == 0 ? static_cast<unsigned>(random() % 50) : 64 - bits;
-      const std::uint64_t value = form == 2 ? 1000 + random() % 5 : random() >> (shift + 10);
+      const unsigned shift = form == 0 ? static_cast<unsigned>(random() % 50) + 10 : 64 - bits;
+      const std::uint64_t value = form == 2 ? 1000 + random() % 5 : random() >> shift;
       histogram.record(value);
       values.push_back(value);
       sum += value;
