@@ -46,7 +46,7 @@ TEST_CASE("readers see whole values, in the order of publication") {
       }
     });
   while (reading < 3) std::this_thread::yield();
-  const std::uint64_t updates = weir::test::scaled(200'000);
+  const std::uint64_t updates = weir::test::scaled(50'000);
   for (std::uint64_t i = 1; i <= updates; ++i) {
     Value value;
     value.fill(i);
