@@ -50,7 +50,7 @@ Range vector_registers(const ucontext_t&) {
 #endif
 
 // The lowest address in `memory` that one of `words` may be.
-[[gnu::no_sanitize("address", "thread")]] Address lowest_within(Range memory, Range words) {
+__attribute__((no_sanitize("address", "thread"))) Address lowest_within(Range memory, Range words) {
   Address lowest = memory.end();
   for (Address a = words.begin; a < words.end(); a = a + kWord) {
     const Address word(*a.as<const volatile std::uintptr_t>());

@@ -30,7 +30,7 @@ namespace {
 
 }  // namespace
 
-[[gnu::noinline, gnu::no_sanitize("address", "thread")]] void StackPlace::capture(
+__attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture(
     Address cold_end) {
   __builtin_unwind_init();  // this frame saves all that callers expect to find again
   sp_ = stack_pointer();
@@ -45,7 +45,7 @@ namespace {
 }
 
 #ifdef WEIR_ASAN
-[[gnu::no_sanitize("address", "thread")]] void StackPlace::find_moved_frames(
+__attribute__((no_sanitize("address", "thread"))) void StackPlace::find_moved_frames(
     Range words, os::FunctionRef<void(Range)> sink) const {
   if (moved_frames_ == nullptr) return;
   for (Address a = words.begin; a < words.end(); a = a + sizeof(std::uintptr_t)) {

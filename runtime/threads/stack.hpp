@@ -38,7 +38,7 @@ class StackPlace {
   Address sp_;
   std::size_t used_ = 0;  // words of `frames_`
   std::uintptr_t frames_[kWords];
-  void* moved_frames_ = nullptr;  // AddressSanitizer's handle of them
+  [[maybe_unused]] void* moved_frames_ = nullptr;  // AddressSanitizer's handle of them
 };
 
 // A stack that a mutator may run on: its thread's own, or a fiber's.
