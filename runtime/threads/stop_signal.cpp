@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <mutex>
 
 #include "runtime/os/environment.hpp"
 #include "runtime/threads/host_thread.hpp"
@@ -55,9 +54,8 @@ Expected<> install_handler(int number) {
 
 }  // namespace
 
+// Several threads may do it at a time: all do the same. A lock might be held at a fork.
 Expected<> StopSignal::install() {
-  static std::mutex one_at_a_time;
-  const std::lock_guard guard(one_at_a_time);
   int number = installed.load();
   if (number == 0) {
     const auto choice = chosen();

@@ -150,14 +150,15 @@ TEST_CASE("the child of a fork has the calling thread only, whatever the others 
         world.after_fork_in_child();
         if (world.size() != 2 || survivor.state() != MutatorState::running) return 1;
         if (i % 3 == 0) second.leave_blocking();
+        std::atomic<bool> was_stopped{false};
         std::jthread other([&] {  // everything goes on
           Mutator late(world, StopMode::signal);
-          while (!late.is_asked()) std::this_thread::yield();
-          late.poll();
+          while (!was_stopped.load()) std::this_thread::yield();
           world.detach(late);
         });
         while (world.size() != 3) survivor.poll();
         with_stopped(world, [] {});
+        was_stopped = true;
         other.join();
         if (world.size() != 2) return 2;
         world.detach(survivor);

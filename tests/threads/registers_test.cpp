@@ -1,7 +1,5 @@
 // A reference that is in a register, and nowhere else, is found in each way to stand still.
 #if defined(__x86_64__)
-#include <string>
-
 #include "tests/threads/rig.hpp"
 
 namespace weir {
@@ -98,11 +96,12 @@ constexpr Hold kUpperHalf = WEIR_SPIN_WITH(
 void nothing(Mutator*) {}
 void poll_when_asked(Mutator* mutator) {
   while (!mutator->is_asked()) std::this_thread::yield();
-  mutator->poll();
+  while (mutator->is_asked()) mutator->poll();
 }
 void leave_runtime_when_asked(Mutator* mutator) {
   const MutatorThread::Runtime runtime(*mutator);
   while (!mutator->is_asked()) std::this_thread::yield();
+  ::raise(SIGRTMIN + 5);  // the world's own signal may be still under way
 }
 void enter_blocking(Mutator* mutator) {
   mutator->enter_blocking();
@@ -126,7 +125,7 @@ bool is_found(StopMode mode, Hold hold, Act first, Act second, MutatorState expe
   bool found = false;
   with_stopped(world, [&] {
     world.for_each([&](MutatorThread& m) {
-      CHECK(name_of(m.state()) == std::string(name_of(expected)));
+      CHECK(m.state() == expected);
       CHECK_FALSE(holds(m, kSecret + 1));
       found = holds(m, kSecret);
     });
@@ -136,9 +135,8 @@ bool is_found(StopMode mode, Hold hold, Act first, Act second, MutatorState expe
 }
 
 TEST_CASE("at a poll") {
-  for (const StopMode mode : kModes)
-    for (const Hold hold : kCalleeSaved)
-      CHECK(is_found(mode, hold, nothing, poll_when_asked, MutatorState::stopped_at_poll));
+  for (const Hold hold : kCalleeSaved)
+    CHECK(is_found(StopMode::poll, hold, nothing, poll_when_asked, MutatorState::stopped_at_poll));
 }
 
 TEST_CASE("when the runtime is left") {

@@ -67,6 +67,20 @@ void with_stopped(World& world, Look&& look) {
   world.resume();
 }
 
+// Whether another thread finds the value whose complement is given, while the mutator, of the
+// calling thread, polls: so the value is nowhere on the stack but where the test put it.
+[[gnu::noinline]] inline bool others_find(World& world, Mutator& mutator,
+                                          std::uintptr_t disguised) {
+  std::atomic<bool> is_done{false};
+  bool found = false;
+  std::jthread other([&world, &mutator, &is_done, &found, disguised] {
+    with_stopped(world, [&] { found = holds(mutator, ~disguised); });
+    is_done = true;
+  });
+  while (!is_done.load()) mutator.poll();
+  return found;
+}
+
 // SIGALRM, ten thousand times a second, to whichever thread the kernel picks.
 class AlarmStorm {
  public:
