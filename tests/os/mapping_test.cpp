@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -95,6 +97,57 @@ TEST_CASE("a mapping moves") {
   third = std::move(other);
   CHECK(third.range() == range);
   CHECK(is_mapped(range));
+}
+
+TEST_CASE("a reservation has no memory until it is committed, and then zeros") {
+  constexpr std::size_t kAlignment = std::size_t{2} << 20;
+  auto memory = Mapping::reserve(std::size_t{1} << 40, kAlignment);
+  REQUIRE(memory);
+  CHECK(memory->range().begin.is_aligned(kAlignment));
+  CHECK(is_mapped(memory->range()));
+  const Range part{memory->range().begin + kAlignment, 3 * page_size()};
+  // The kernel cannot read what is not accessible, and says so.
+  const auto is_readable = [](Address a) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const bool readable = ::write(ends[1], a.as(), 1) == 1;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return readable;
+  };
+  CHECK_FALSE(is_readable(part.begin));
+  REQUIRE(commit(part, HugePages::never));
+  CHECK(is_readable(part.begin));
+  CHECK(is_readable(part.end() - 1));
+  CHECK_FALSE(is_readable(part.begin - 1));
+  CHECK_FALSE(is_readable(part.end()));
+  auto* bytes = part.begin.as<unsigned char>();
+  for (std::size_t i = 0; i < part.size; ++i) REQUIRE(bytes[i] == 0);
+  std::memset(bytes, 7, part.size);
+  CHECK(commit(part, HugePages::never));
+  CHECK(bytes[part.size - 1] == 7);
+}
+
+TEST_CASE("what is discarded reads as zeros, its neighbours as before") {
+  auto memory = Mapping::anonymous(3 * page_size());
+  REQUIRE(memory);
+  auto* bytes = memory->as<unsigned char>();
+  std::memset(bytes, 7, memory->size());
+  discard({memory->range().begin + page_size(), page_size()});
+  for (std::size_t i = 0; i < memory->size(); ++i)
+    REQUIRE(bytes[i] == (i / page_size() == 1 ? 0 : 7));
+  bytes[page_size()] = 9;
+  CHECK(bytes[page_size()] == 9);
+}
+
+TEST_CASE("committing what is no mapping is an error") {
+  Range range;
+  {
+    auto memory = Mapping::reserve(page_size());
+    REQUIRE(memory);
+    range = memory->range();
+  }
+  CHECK_FALSE(commit(range, HugePages::system));
 }
 
 }  // namespace
