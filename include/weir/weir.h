@@ -371,6 +371,26 @@ typedef void (*weir_path_visit)(const weir_path_step* step, void* data);
 weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
                          void* data);
 
+/* What a block of memory is used for: 64 KiB, the unit in which mutators get memory. */
+typedef enum weir_block_state {
+  WEIR_BLOCK_FREE,
+  WEIR_BLOCK_OWNED,   /* a mutator allocates into it */
+  WEIR_BLOCK_FILLED,  /* allocated into since the last collection */
+  WEIR_BLOCK_UNSWEPT, /* has survivors; its holes are still to be found */
+  WEIR_BLOCK_SWEPT,   /* has survivors, and known holes */
+  WEIR_BLOCK_LARGE    /* objects above WEIR_SMALL_MAX */
+} weir_block_state;
+typedef struct weir_block {
+  void* start;
+  weir_block_state state;
+  bool leaf;           /* of small objects without references */
+  uint32_t used_bytes; /* by objects; after a collection, those that live. OWNED: all of it */
+} weir_block;
+/* Calls `visit` for each block that was ever used, in address order. Stops nobody: the blocks of
+ * other mutators go on changing. `visit` must not allocate or call Weir. */
+typedef void (*weir_block_visit)(const weir_block* block, void* data);
+void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data);
+
 /* ---- Statistics ------------------------------------------------------------------------------*/
 
 typedef struct weir_statistics {

@@ -1,5 +1,7 @@
 #include "runtime/capi/boundary.hpp"
 
+#include <weir/status.hpp>
+
 #include <algorithm>
 #include <cstring>
 
@@ -9,6 +11,7 @@ namespace weir::capi {
 namespace {
 
 thread_local char last_message[512] = "no call has failed yet";
+thread_local Error last_error{.what = "nothing", .detail = {}};
 
 weir_status status_for(ErrorCode code) {
   switch (code) {
@@ -41,6 +44,7 @@ weir_status failed(const Error& error) {
   const std::size_t length = std::min(message.size(), sizeof last_message - 1);
   std::memcpy(last_message, message.data(), length);
   last_message[length] = '\0';
+  last_error = error;
   return status_for(error.code);
 }
 
@@ -56,6 +60,10 @@ collector::Mutator& attached(weir_mutator* mutator) {
 }
 
 }  // namespace weir::capi
+
+weir::Error weir::last_failure() {
+  return weir::capi::last_error;
+}
 
 const char* weir_error_message(void) {
   return weir::capi::last_message;

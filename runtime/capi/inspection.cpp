@@ -1,4 +1,6 @@
-// Looking into the heap: objects, walks, paths.
+// Looking into the heap: objects, walks, paths, blocks.
+#include <bit>
+
 #include "runtime/capi/boundary.hpp"
 #include "runtime/collector/reachable.hpp"
 
@@ -20,6 +22,56 @@ bool collect_path(const collector::Reachable& reachable, const heap::Space& spac
     if (edge->root != nullptr) return true;
   }
   return false;
+}
+
+weir_block_state to_c(heap::BlockState state) {
+  switch (state) {
+    case heap::BlockState::unused:
+    case heap::BlockState::free:
+      return WEIR_BLOCK_FREE;
+    case heap::BlockState::owned:
+      return WEIR_BLOCK_OWNED;
+    case heap::BlockState::filled:
+      return WEIR_BLOCK_FILLED;
+    case heap::BlockState::unswept:
+      return WEIR_BLOCK_UNSWEPT;
+    case heap::BlockState::swept:
+      return WEIR_BLOCK_SWEPT;
+    case heap::BlockState::large:
+      return WEIR_BLOCK_LARGE;
+  }
+  return WEIR_BLOCK_FREE;
+}
+
+// Of a block that nobody allocates into.
+std::size_t bytes_in_objects(const heap::Space& space, Range block, bool marked_only) {
+  const heap::Metadata& metadata = space.metadata();
+  std::size_t bytes = 0;
+  for (Address at = block.begin, next; at < block.end(); at = next) {
+    next = metadata.next_start(at, block.end());
+    if (metadata.load(at).is_object() && (!marked_only || space.is_marked(at))) bytes += next - at;
+  }
+  return bytes;
+}
+
+// Under the lock of the space.
+std::size_t used_bytes(const heap::Space& space, heap::BlockIndex index) {
+  const heap::Region& region = space.region();
+  const heap::Block& block = region.block(index);
+  switch (const auto state = block.state()) {
+    case heap::BlockState::unused:
+    case heap::BlockState::free:
+      return 0;
+    case heap::BlockState::owned:
+      return heap::kBlockBytes;
+    case heap::BlockState::filled:
+    case heap::BlockState::unswept:
+    case heap::BlockState::swept:
+      return bytes_in_objects(space, region.range_of(index), state == heap::BlockState::unswept);
+    case heap::BlockState::large:
+      return static_cast<unsigned>(std::popcount(block.large_units)) * region.unit_bytes();
+  }
+  return 0;
 }
 
 }  // namespace
@@ -72,4 +124,19 @@ weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_vi
                       .value());
   for (std::size_t i = steps.size(); i-- > 0;) visit(&steps[i], data);
   return WEIR_OK;
+}
+
+void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data) {
+  const Entry entry(mutator);  // no collection runs meanwhile
+  heap::Space& space = entry.heap().space();
+  const std::lock_guard guard(space.lock());
+  const heap::Region& region = space.region();
+  for (std::uint32_t i = 0; i < region.committed(); ++i) {
+    const heap::BlockIndex index{i};
+    const heap::Block& block = region.block(index);
+    if (block.state() == heap::BlockState::unused) continue;
+    const weir_block shown{region.range_of(index).begin.as(), to_c(block.state()), block.leaf,
+                           static_cast<std::uint32_t>(used_bytes(space, index))};
+    visit(&shown, data);
+  }
 }
