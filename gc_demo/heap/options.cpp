@@ -8,7 +8,8 @@ namespace weir::heap_demo {
 
 std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   CLI::App app(
-      "A collected heap at work: threads that build lists, trees and large arrays, look whether they "
+      "A collected heap at work: threads that build lists, trees and large arrays, look whether "
+      "they "
       "are whole, and drop them; a picture of the heap's blocks, and what each collection did.");
   Options options;
   app.add_option("--seconds", options.seconds, "How long")

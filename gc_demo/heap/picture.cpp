@@ -30,8 +30,7 @@ weir_block_state state_of(const weir_block* first, const weir_block* past) {
 Cell cell_of(const weir_block* first, const weir_block* past) {
   std::size_t used = 0;
   for (const weir_block* block = first; block < past; ++block) used += block->used_bytes;
-  const std::size_t percent =
-      100 * used / (static_cast<std::size_t>(past - first) * kBlockBytes);
+  const std::size_t percent = 100 * used / (static_cast<std::size_t>(past - first) * kBlockBytes);
   switch (state_of(first, past)) {
     case WEIR_BLOCK_FREE:
       return {' ', Style::plain};

@@ -7,6 +7,8 @@
 //   Node* root = mutator.make(node);
 #pragma once
 
+#include <weir/weir.h>
+
 #include <cassert>
 #include <cstddef>
 #include <utility>
@@ -16,7 +18,6 @@
 #include <weir/mutator.hpp>
 #include <weir/status.hpp>
 #include <weir/weak.hpp>
-#include <weir/weir.h>
 
 namespace weir {
 

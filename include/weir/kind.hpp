@@ -20,13 +20,14 @@
 // Numbers and pointers have kBuiltIn<T>, which needs no heap.
 #pragma once
 
+#include <weir/weir.h>
+
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
-#include <weir/weir.h>
 
 namespace weir {
 
@@ -46,8 +47,8 @@ inline constexpr bool kIsNumber = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 }  // namespace detail
 
 template <class T>
-  requires(detail::kIsReference<T> || detail::kIsNumber<T>)
-inline constexpr Kind<T> kBuiltIn{detail::kIsReference<T> ? WEIR_KIND_SLOTS : WEIR_KIND_LEAF};
+requires(detail::kIsReference<T> || detail::kIsNumber<T>) inline constexpr Kind<T> kBuiltIn{
+    detail::kIsReference<T> ? WEIR_KIND_SLOTS : WEIR_KIND_LEAF};
 
 // What a trace callback reports slots to. A plain value.
 class Visitor {
@@ -61,9 +62,7 @@ class Visitor {
     weir_visit(visitor_, &slot);
   }
   // A slot that refers to `object`, however it is encoded.
-  void visit_decoded(void* slot, void* object) const {
-    weir_visit_decoded(visitor_, slot, object);
-  }
+  void visit_decoded(void* slot, void* object) const { weir_visit_decoded(visitor_, slot, object); }
   // Every word in [begin, end) may be an address into any object.
   void visit_conservatively(const void* begin, const void* end) const {
     weir_visit_conservatively(visitor_, begin, end);
@@ -92,7 +91,9 @@ constexpr Slots<T, Members...> slots(Members T::*... members) {
 namespace detail {
 
 template <class T>
-concept HasSlots = requires { T::kSlots; };
+concept HasSlots = requires {
+  T::kSlots;
+};
 template <class T>
 concept HasTrace = requires(Visitor visitor, T& object, std::size_t offset) {
   T::trace(visitor, object, offset, offset);

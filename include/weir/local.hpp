@@ -2,15 +2,16 @@
 // is not scanned; with a conservative stack (the default) plain pointers in variables do.
 #pragma once
 
+#include <weir/weir.h>
+
 #include <cassert>
 #include <weir/mutator.hpp>
-#include <weir/weir.h>
 
 namespace weir {
 
 // Ends in the reverse order of beginnings, on the same mutator: a local variable, or a member of
-// one. Five words; it costs three stores to begin and one to end. Holds plain pointers: of no use in
-// heaps whose slots are encoded otherwise.
+// one. Five words; it costs three stores to begin and one to end. Holds plain pointers: of no use
+// in heaps whose slots are encoded otherwise.
 template <class T>
 class Local {
  public:

@@ -1,6 +1,8 @@
-// A thread's access to a heap, in C++: everything here is weir.h's, with types, scopes and errors as
-// values, and nothing in between at run time. What a call may do, and when, is said there.
+// A thread's access to a heap, in C++: everything here is weir.h's, with types, scopes and errors
+// as values, and nothing in between at run time. What a call may do, and when, is said there.
 #pragma once
+
+#include <weir/weir.h>
 
 #include <cassert>
 #include <cstddef>
@@ -11,7 +13,6 @@
 #include <weir/error.hpp>
 #include <weir/kind.hpp>
 #include <weir/status.hpp>
-#include <weir/weir.h>
 
 namespace weir {
 
@@ -21,8 +22,8 @@ class MutatorRef {
   explicit MutatorRef(weir_mutator* mutator) : mutator_(mutator) {}
   weir_mutator* get() const { return mutator_; }
 
-  // [collects] A new object; nullptr: out of memory. It has to be trivially destructible: what is to
-  // be done at its end, a finalizer does. Arguments that are objects must be kept by others.
+  // [collects] A new object; nullptr: out of memory. It has to be trivially destructible: what is
+  // to be done at its end, a finalizer does. Arguments that are objects must be kept by others.
   template <class T, class... Arguments>
   T* make(Kind<T> kind, Arguments&&... arguments) const {
     check_type<T>();
@@ -46,7 +47,8 @@ class MutatorRef {
 
   // [collects] A safepoint: in every loop that may run long.
   void poll() const { weir_poll(mutator_); }
-  // [collects] Everything that nothing refers to is gone. Error busy: inside NoCollect, a finalizer.
+  // [collects] Everything that nothing refers to is gone. Error busy: inside NoCollect, a
+  // finalizer.
   Expected<> collect() const { return checked(weir_collect(mutator_)); }
 
   // Calls Function(MutatorRef, T*) once, when only finalizers can reach the object any more.
@@ -86,8 +88,8 @@ class MutatorRef {
   weir_mutator* mutator_;
 };
 
-// Attaches the calling thread, as long as it exists: Heap::attach makes one. It ends before its heap
-// does, on the thread that it is on.
+// Attaches the calling thread, as long as it exists: Heap::attach makes one. It ends before its
+// heap does, on the thread that it is on.
 class [[nodiscard]] Mutator : public MutatorRef {
  public:
   explicit Mutator(weir_mutator* attached) : MutatorRef(attached) {}

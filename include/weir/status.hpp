@@ -1,8 +1,9 @@
 // The outcome of a call of weir.h, as the C++ API returns it.
 #pragma once
 
-#include <weir/error.hpp>
 #include <weir/weir.h>
+
+#include <weir/error.hpp>
 
 namespace weir {
 

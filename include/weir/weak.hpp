@@ -3,11 +3,12 @@
 // the thread is on: use().
 #pragma once
 
+#include <weir/weir.h>
+
 #include <utility>
 #include <weir/error.hpp>
 #include <weir/mutator.hpp>
 #include <weir/status.hpp>
-#include <weir/weir.h>
 
 namespace weir {
 

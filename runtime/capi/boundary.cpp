@@ -1,9 +1,8 @@
 #include "runtime/capi/boundary.hpp"
 
-#include <weir/status.hpp>
-
 #include <algorithm>
 #include <cstring>
+#include <weir/status.hpp>
 
 #include "runtime/os/last_words.hpp"
 

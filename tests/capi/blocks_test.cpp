@@ -86,6 +86,5 @@ TEST_CASE("large objects and leaves have blocks of their own") {
   const Map map(rig.mutator);
   CHECK(map.count(WEIR_BLOCK_LARGE) == 3);
   CHECK(map.count(WEIR_BLOCK_OWNED) == 1);
-  for (const weir_block& block : map.blocks)
-    CHECK(block.leaf == (block.state == WEIR_BLOCK_OWNED));
+  for (const weir_block& block : map.blocks) CHECK(block.leaf == (block.state == WEIR_BLOCK_OWNED));
 }

@@ -45,7 +45,9 @@ struct Tree {
 
 struct Run {
   const Tree& tree;
-  std::unique_ptr<std::atomic<unsigned char>[]> seen{new std::atomic<unsigned char>[kNodes + 1]()};
+  std::unique_ptr<std::atomic<unsigned char>[]> seen {
+    new std::atomic<unsigned char>[ kNodes + 1 ]()
+  };
   std::atomic<std::size_t> torn{0};
 
   void work(MarkPool& pool, unsigned markers) {
@@ -112,8 +114,7 @@ TEST_CASE("markers share all work, do each piece once, and all end") {
         roots.flush();
       }
       std::vector<std::thread> threads;
-      for (unsigned i = 1; i < markers; ++i)
-        threads.emplace_back([&] { run.work(pool, markers); });
+      for (unsigned i = 1; i < markers; ++i) threads.emplace_back([&] { run.work(pool, markers); });
       run.work(pool, markers);
       for (std::thread& thread : threads) thread.join();
       CHECK(run.torn == 0);

@@ -49,8 +49,8 @@ struct Rig {
     Object object{random_size(random),
                   KindTag::of(random() % 2 != 0 ? TraceClass::leaf : TraceClass::slots),
                   static_cast<unsigned char>(1 + random() % 255)};
-    const std::size_t alignment =
-        std::size_t{16} << (random() % 4 != 0 ? std::size_t{0} : random() % 18);
+    const std::size_t alignment = std::size_t{16}
+                                  << (random() % 4 != 0 ? std::size_t{0} : random() % 18);
     const auto place = large.allocate(object.bytes, alignment, object.kind);
     if (!place) {
       REQUIRE(place.error().code == ErrorCode::out_of_memory);
@@ -160,8 +160,8 @@ TEST_CASE("what was freed is used again: the same work forever takes no more mem
 
 TEST_CASE("large objects of a space are zeros, also where others were") {
   test::Random random(test::seed_for("zeroed large objects"));
-  auto space = *Space::create(
-      {.maximum = kLimit, .reserved = kLimit, .huge = os::HugePages::never});
+  auto space =
+      *Space::create({.maximum = kLimit, .reserved = kLimit, .huge = os::HugePages::never});
   for (std::size_t round = 0; round < test::scaled(10) + 2; ++round) {
     for (int i = 0; i < 30; ++i) {
       const std::size_t bytes = round_to_granules(random_size(random));

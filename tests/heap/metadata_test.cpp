@@ -25,7 +25,8 @@ struct Table {
   void fill(test::Random& random, unsigned one_in) const {
     for (Address a = objects.begin; a < objects.end(); a = a + kGranuleBytes) {
       const auto noise = static_cast<std::uint8_t>(random() & 0x7f);
-      metadata.store(a, MetadataByte(random() % one_in == 0 ? noise | MetadataByte::kStart : noise));
+      metadata.store(a,
+                     MetadataByte(random() % one_in == 0 ? noise | MetadataByte::kStart : noise));
     }
   }
 };

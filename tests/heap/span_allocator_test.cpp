@@ -63,8 +63,7 @@ struct Rig {
     model.emplace(begin, object);
   }
   bool allocate_any(test::Random& random, std::size_t largest) {
-    const std::size_t alignment =
-        random() % 8 != 0 ? kGranuleBytes : kGranuleBytes << random() % 9;
+    const std::size_t alignment = random() % 8 != 0 ? kGranuleBytes : kGranuleBytes << random() % 9;
     std::size_t bytes = round_to_granules(1 + random() % largest);
     if (alignment > kGranuleBytes) bytes = std::min(bytes, kSmallMax - alignment);
     const bool is_numbered = bytes > kGranuleBytes && random() % 2 != 0;
