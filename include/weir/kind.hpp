@@ -84,7 +84,6 @@ constexpr NoSlots slots() {
 }
 template <class T, class... Members>
 constexpr Slots<T, Members...> slots(Members T::*... members) {
-  // NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers, too
   static_assert(((sizeof(Members) == sizeof(void*)) && ...), "a slot is a word");
   return {{members...}};
 }

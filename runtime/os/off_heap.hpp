@@ -57,7 +57,7 @@ class OffHeapArray {
     std::swap(count_, other.count_);
     return *this;
   }
-  ~OffHeapArray() { off_heap_free(first_, count_ * kElement, kAlignment); }
+  ~OffHeapArray() { off_heap_free(first_, count_ * sizeof(T), kAlignment); }
 
   std::size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
@@ -73,8 +73,6 @@ class OffHeapArray {
   std::span<const T> span() const { return {first_, count_}; }
 
  private:
-  static constexpr std::size_t kElement =
-      sizeof(T);  // NOLINT(bugprone-sizeof-expression): of pointers, too
   static constexpr std::size_t kAlignment = alignof(T) > 16 ? alignof(T) : 16;
   OffHeapArray(T* first, std::size_t count) : first_(first), count_(count) {}
 
@@ -87,8 +85,8 @@ Expected<OffHeapArray<T>> OffHeapArray<T>::create(std::size_t count) {
   if (auto ready = off_heap_ready(); !ready) return Unexpected(ready.error());
   if (count == 0) return OffHeapArray();
   void* memory = nullptr;
-  if (count <= static_cast<std::size_t>(-1) / 2 / kElement)
-    memory = off_heap_allocate(count * kElement, kAlignment);
+  if (count <= static_cast<std::size_t>(-1) / 2 / sizeof(T))
+    memory = off_heap_allocate(count * sizeof(T), kAlignment);
   if (memory == nullptr)
     return fail(ErrorCode::out_of_memory, "allocating a table outside the heap");
   return OffHeapArray(static_cast<T*>(memory), count);
