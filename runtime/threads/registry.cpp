@@ -1,5 +1,7 @@
 #include "runtime/threads/registry.hpp"
 
+#include <unistd.h>
+
 #include "runtime/os/last_words.hpp"
 #include "runtime/threads/mutator_thread.hpp"
 #include "runtime/threads/world.hpp"
@@ -26,6 +28,7 @@ Registry::Registry() {
       },
       [] {
         the().lock_.unlock();
+        HostThread::current().id_ = ::gettid();  // the child's, which stop signals go to
         HostThread::current().leave_section();
       });
 }
