@@ -62,21 +62,36 @@ void* weir_allocate_aligned(weir_mutator* mutator, weir_kind kind, size_t size, 
     (void)invalid("allocating", "the alignment is no power of two up to 2 MiB");
     return nullptr;
   }
-  return allocating.heap().allocate(allocating, tag, size,
-                                    std::max<std::size_t>(alignment, WEIR_GRANULE));
+  if (size == 0 || size > heap::kObjectMax) {
+    (void)invalid("allocating", "the size is not 1 to 2^46 bytes");
+    return nullptr;
+  }
+  void* object = allocating.heap().allocate(allocating, tag, size,
+                                            std::max<std::size_t>(alignment, WEIR_GRANULE));
+  if (object == nullptr)
+    (void)failed(fail(ErrorCode::out_of_memory, "allocating",
+                      "it does not fit below the heap's maximum, or the system has no memory", {},
+                      "weir_heap_set_limits raises the maximum")
+                     .value());
+  return object;
 }
 
 void* weir_allocate_uncollectable(weir_mutator* mutator, weir_kind kind, size_t size) {
   void* object = weir_allocate_slow(mutator, kind, size);
   if (object == nullptr) return nullptr;
   const Entry entry(mutator);
-  if (entry.heap().roots().hold(Address(object))) return object;
+  const auto held =
+      entry.heap().roots().hold(Address(object), collector::Roots::Hold::uncollectable);
+  if (held) return object;
+  (void)failed(held.error());
   return nullptr;  // and garbage
 }
 
 weir_status weir_free(weir_mutator* mutator, void* object) {
   const Entry entry(mutator);
-  return status_of(entry.heap().roots().release(Address(object)));
+  if (entry.heap().roots().release(Address(object), collector::Roots::Hold::uncollectable))
+    return WEIR_OK;
+  return invalid("freeing an object", "it is not an uncollectable one");
 }
 
 void weir_poll_slow(weir_mutator* mutator) {

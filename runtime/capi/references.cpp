@@ -27,10 +27,8 @@ weir_status add_roots(weir_heap* heap, const void* first, std::size_t bytes,
 
 // The object that the whole range lies in.
 Expected<Address> object_around(collector::Heap& heap, const void* begin, std::size_t bytes) {
-  heap::Space& space = heap.space();
-  const std::lock_guard guard(space.lock());
-  const auto found = space.find(Address(begin));
-  if (!found || !found->range.contains(Range::of(begin, bytes)))
+  const auto found = heap.find(Address(begin));
+  if (!found || bytes > static_cast<std::size_t>(found->range.end() - Address(begin)))
     return fail(ErrorCode::invalid_argument, "pinning memory", "it does not lie in one object",
                 Range::of(begin, bytes));
   return found->range.begin;
@@ -86,14 +84,14 @@ weir_status weir_pin(weir_heap* heap, const void* begin, size_t bytes) {
   const HeapEntry entry(heap);
   const auto object = object_around(*entry, begin, bytes);
   if (!object) return failed(object.error());
-  return status_of(entry->roots().hold(*object));
+  return status_of(entry->roots().hold(*object, Roots::Hold::pinned));
 }
 
 weir_status weir_unpin(weir_heap* heap, const void* begin, size_t bytes) {
   const HeapEntry entry(heap);
   const auto object = object_around(*entry, begin, bytes);
   if (!object) return failed(object.error());
-  return status_of(entry->roots().release(*object));
+  return status_of(entry->roots().release(*object, Roots::Hold::pinned));
 }
 
 weir_status weir_weak_create(weir_mutator* mutator, void* object, weir_weak** weak) {

@@ -98,6 +98,8 @@ Expected<> Heap::detach(Mutator& mutator) {
   {
     const Runtime runtime(mutator.thread());
     mutator.give_back_spans();
+    const std::lock_guard guard(lock_);
+    allocated_ += mutator.take_allocated();
   }
   world_.detach(mutator.thread());
   mutator.poll = 0;
@@ -165,7 +167,6 @@ bool Heap::ask_for_memory(Mutator& mutator, std::size_t bytes) {
 void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
                      std::size_t alignment) {
   if (is_tracing()) os::last_words("an allocation inside a trace callback");
-  if (bytes == 0 || bytes > heap::kObjectMax) return nullptr;
   std::size_t rounded = heap::round_to_granules(bytes);
   if (kind.number() != 0) rounded = std::max(rounded, 2 * heap::kGranuleBytes);
 
@@ -221,7 +222,8 @@ bool Heap::collect_now(observe::Reason reason, const os::FunctionRef<void()>* lo
   observe::CycleResult result;
   bool due = false;
   {
-    const std::lock_guard guard(lock_);
+    // Threads without a mutator are not stopped: trim, limits and pins wait for the space's lock.
+    const std::scoped_lock guard(lock_, space_->lock());
     Collection collection(*this);
     collection.run();
     result = collection.result();
@@ -336,7 +338,7 @@ weir_statistics Heap::statistics() {
   statistics.finalizers_due = finalizers_.due();
   statistics.mutators = static_cast<std::uint32_t>(world_.size());
   statistics.markers = team_.size();
-  const std::lock_guard guard(space_->lock());
+  const std::scoped_lock guard(lock_, space_->lock());
   statistics.allocated_bytes = allocated_ + space_->allocated_large();
   statistics.heap_bytes = space_->in_blocks();
   statistics.metadata_bytes = space_->metadata_bytes();
@@ -349,16 +351,28 @@ std::optional<heap::Found> Heap::find(Mutator& mutator, Address address) {
     const Runtime runtime(mutator.thread());
     mutator.mark_ends();
     const std::lock_guard guard(space_->lock());
-    if (!space_->is_owned(address) || mutator.owns(address)) return space_->find(address);
+    if (mutator.owns(address)) return space_->find(address);
   }
-  // Another mutator allocates in that block at this moment.
+  return find(address);
+}
+
+std::optional<heap::Found> Heap::find(Address address) {
+  {
+    const std::lock_guard guard(space_->lock());
+    if (!space_->is_owned(address)) return space_->find(address);
+  }
+  // A mutator allocates in that block at this moment.
   while (!wait_for_turn()) {
   }
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
   while (!world_.stop()) {
   }
-  for_each_mutator([](Mutator& other) { other.mark_ends(); });
-  const auto found = space_->find(address);
+  std::optional<heap::Found> found;
+  {
+    const std::scoped_lock guard(lock_, space_->lock());
+    for_each_mutator([](Mutator& other) { other.mark_ends(); });
+    found = space_->find(address);
+  }
   world_.resume();
   return found;
 }

@@ -61,8 +61,9 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   void add_external(std::ptrdiff_t change);
   weir_statistics statistics();
 
-  // The object at an address, as far as nobody else is allocating there.
+  // The object at an address. Stops the world where somebody else is allocating.
   std::optional<heap::Found> find(Mutator& mutator, Address address);
+  std::optional<heap::Found> find(Address address);  // any thread, inside the runtime
 
   heap::Space& space() { return *space_; }
   threads::World& world() { return world_; }

@@ -63,26 +63,32 @@ void Roots::scan_static_data(bool scan) {
   static_data_ = scan;
 }
 
-Expected<> Roots::hold(Address object) {
+Expected<> Roots::hold(Address object, Hold how) {
   const std::lock_guard guard(lock_);
-  std::size_t* count = held_.insert(object, 0);
-  if (count == nullptr) return fail(ErrorCode::out_of_memory, "holding an object");
-  ++*count;
+  Holds* holds = held_.insert(object, {});
+  if (holds == nullptr) return fail(ErrorCode::out_of_memory, "holding an object");
+  if (how == Hold::pinned)
+    ++holds->pins;
+  else
+    holds->is_uncollectable = true;
   return {};
 }
 
-Expected<> Roots::release(Address object) {
+Expected<> Roots::release(Address object, Hold how) {
   const std::lock_guard guard(lock_);
-  std::size_t* count = held_.find(object);
-  if (count == nullptr)
-    return fail(ErrorCode::not_registered, "releasing an object", "it is not held", {object, 0});
-  if (--*count == 0) held_.erase(object);
+  Holds* holds = held_.find(object);
+  const bool is_so =
+      holds != nullptr && (how == Hold::pinned ? holds->pins != 0 : holds->is_uncollectable);
+  if (!is_so)
+    return fail(ErrorCode::not_registered, "releasing an object",
+                how == Hold::pinned ? "it is not pinned" : "it is not an uncollectable one",
+                {object, 0});
+  if (how == Hold::pinned)
+    --holds->pins;
+  else
+    holds->is_uncollectable = false;
+  if (holds->pins == 0 && !holds->is_uncollectable) held_.erase(object);
   return {};
-}
-
-bool Roots::is_held(Address object) {
-  const std::lock_guard guard(lock_);
-  return held_.find(object) != nullptr;
 }
 
 void Roots::prepare() {
@@ -102,8 +108,9 @@ void Roots::scan(RootVisitor& visitor) {
   for (const Callback& callback : callbacks_)
     visitor.root_callback("a roots callback",
                           [&](weir_visitor* slots) { callback.call(slots, callback.data); });
-  held_.for_each(
-      [&](Address object, std::size_t) { visitor.root_object("pinned or uncollectable", object); });
+  held_.for_each([&](Address object, const Holds&) {
+    visitor.root_object("pinned or uncollectable", object);
+  });
   for (const Range& segment : segments_)  // one may have been unloaded since
     if (os::is_mapped(segment)) visitor.root_words("static data", segment);
 }

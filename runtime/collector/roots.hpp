@@ -27,10 +27,10 @@ class Roots {
   Expected<> remove_callback(weir_roots_callback callback, void* data);
   void scan_static_data(bool scan);
 
-  // Objects that live as long as they are held at least once.
-  Expected<> hold(Address object);
-  Expected<> release(Address object);  // errors: not_registered
-  bool is_held(Address object);
+  // Objects that live as long as they are held at least once, by a pin or as uncollectable ones.
+  enum class Hold { pinned, uncollectable };
+  Expected<> hold(Address object, Hold how);
+  Expected<> release(Address object, Hold how);  // errors: not_registered (it is not held so)
 
   // Lists the static data, which needs the loader's lock: before the world is stopped.
   void prepare();
@@ -41,6 +41,10 @@ class Roots {
     Range range;
     Reading reading;
   };
+  struct Holds {
+    std::size_t pins = 0;
+    bool is_uncollectable = false;
+  };
   struct Callback {
     weir_roots_callback call;
     void* data;
@@ -50,7 +54,7 @@ class Roots {
   std::mutex lock_;
   std::vector<Entry> entries_;
   std::vector<Callback> callbacks_;
-  AddressMap<std::size_t> held_;
+  AddressMap<Holds> held_;
   bool static_data_ = false;
   os::OffHeapVector<Range> segments_;  // of static data, as of prepare()
 };

@@ -68,9 +68,8 @@ void check_blocks(const heap::Space& space) {
     if (space.kinds().find(object.kind) == nullptr)
       give_up("verify: the object at %#" PRIxPTR " (%zu bytes) has a kind that nobody defined: %#x",
               object.range.begin.value(), object.range.size, object.kind.value());
-    if (space.region().block(space.region().block_of(object.range.begin)).leaf !=
-            object.kind.is_leaf() &&
-        object.range.size <= heap::kSmallMax)
+    const heap::Block& block = space.region().block(space.region().block_of(object.range.begin));
+    if (block.has_small_objects() && block.leaf != object.kind.is_leaf())
       give_up("verify: the object at %#" PRIxPTR " (%s) is in a block for others",
               object.range.begin.value(), kind_name(space, object.kind).data());
   });

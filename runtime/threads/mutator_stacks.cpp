@@ -146,6 +146,8 @@ Expected<Stack*> MutatorThread::register_stack(Range memory) {
   constexpr const char* kWhat = "registering a stack";
   if (memory.empty() || !memory.is_aligned(kWord))
     return fail(ErrorCode::invalid_argument, kWhat, "it is empty, or not aligned to words", memory);
+  if (memory.end() < memory.begin)
+    return fail(ErrorCode::invalid_argument, kWhat, "it does not fit into memory", memory);
   for (const Stack* stack = stacks_; stack != nullptr; stack = stack->next_)
     if (stack->memory_.overlaps(memory))
       return fail(ErrorCode::busy, kWhat, "it overlaps one that is registered", memory);
