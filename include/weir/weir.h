@@ -95,7 +95,7 @@ void weir_heap_external(weir_heap* heap, ptrdiff_t change);
 /* Built-in kinds, and what weir_kind_define returns: an opaque value, constant for a heap's life.
  */
 typedef uint32_t weir_kind;
-#define WEIR_KIND_LEAF ((weir_kind)0x10084u) /* no references */
+#define WEIR_KIND_LEAF ((weir_kind)0x100084u) /* no references */
 #define WEIR_KIND_CONSERVATIVE \
   ((weir_kind)0x00088u)                       /* every word may be an address into any object */
 #define WEIR_KIND_SLOTS ((weir_kind)0x0008cu) /* every word is a slot */
@@ -187,14 +187,18 @@ static inline void* weir_allocate(weir_mutator* mutator, weir_kind kind, size_t 
   /* The number of a defined kind is kept for the second granule, so such objects have two. */
   if (size - 1 < WEIR_SMALL_MAX && (size > WEIR_GRANULE || (kind & 0xff00u) == 0)) {
     const size_t rounded = (size + (WEIR_GRANULE - 1)) & ~(size_t)(WEIR_GRANULE - 1);
-    weir_span* span = &mutator->spans[kind >> 16];
+    /* The upper half of a kind is the offset of its span. */
+    weir_span* span = (weir_span*)((char*)mutator->spans + (kind >> 16));
     char* object = span->bump;
-    if (rounded <= (size_t)(span->limit - object)) {
+    const uintptr_t end = (uintptr_t)object + rounded;
+    if (end <= (uintptr_t)span->limit) {
       const uint16_t start_and_kind = (uint16_t)kind;
-      unsigned char* byte = mutator->metadata + ((uintptr_t)object / WEIR_GRANULE);
       /* A collection that a signal begins here relies on this order: bump, metadata, contents. */
-      span->bump = object + rounded;
+      span->bump = (char*)end;
       __atomic_signal_fence(__ATOMIC_SEQ_CST);
+      /* Of the object's first granule, by way of its end, which no one needs any more: a register
+       * less. */
+      unsigned char* byte = mutator->metadata + end / WEIR_GRANULE - rounded / WEIR_GRANULE;
       if (size > WEIR_GRANULE)
         __builtin_memcpy(byte, &start_and_kind, 2);
       else

@@ -16,14 +16,14 @@ struct weir_visitor;
 namespace weir::heap {
 
 // What the C API calls weir_kind: the metadata byte of an object's start, its kind's number (0:
-// built in) in the second byte, and whether it is a leaf in the third.
+// built in) in the second byte, and above them the offset of its span in a weir_mutator.
 class KindTag {
  public:
   constexpr KindTag() = default;
   constexpr explicit KindTag(std::uint32_t value) : value_(value) {}
   static constexpr KindTag of(TraceClass trace, std::uint8_t number = 0) {
-    const std::uint32_t leaf = trace == TraceClass::leaf ? 0x10000u : 0;
-    return KindTag(leaf | std::uint32_t{number} << 8 | MetadataByte::start(trace).value());
+    const std::uint32_t span = trace == TraceClass::leaf ? kLeafSpan << 16 : 0;
+    return KindTag(span | std::uint32_t{number} << 8 | MetadataByte::start(trace).value());
   }
 
   constexpr std::uint32_t value() const { return value_; }
@@ -36,6 +36,7 @@ class KindTag {
   friend constexpr bool operator==(KindTag, KindTag) = default;
 
  private:
+  static constexpr std::uint32_t kLeafSpan = 16;
   std::uint32_t value_ = 0;
 };
 
