@@ -4,39 +4,97 @@
 
 namespace weir::heap {
 
+namespace {
+
+// Of eight bytes at once: a byte's bit 7 says something about it.
+constexpr std::uint64_t kOnes = 0x0101010101010101u;
+constexpr std::uint64_t kStarts = kOnes * MetadataByte::kStart;
+static_assert(MetadataByte::free_start().value() == MetadataByte::kStart);
+
+// Starts of objects with the mark. No sum carries into the next byte.
+std::uint64_t marked_starts(std::uint64_t bytes, std::uint64_t epochs) {
+  constexpr std::uint64_t kClasses = kOnes * 0x1c;
+  const std::uint64_t is_object = (bytes & kClasses) + kOnes * 0x7c;
+  const std::uint64_t is_unmarked =
+      ((bytes ^ epochs) & kOnes * MetadataByte::kMarkMask) + kOnes * 0x7f;
+  return bytes & is_object & ~is_unmarked & kStarts;
+}
+
+std::uint64_t load(const std::uint8_t* bytes) {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+bool has_survivors(const std::uint8_t* bytes, std::uint64_t epochs) {
+  std::uint64_t marked = 0;
+  for (std::size_t group = 0; group < kBlockGranules; group += 8)
+    marked |= marked_starts(load(bytes + group), epochs);
+  return marked != 0;
+}
+
+// The bytes of [begin, end) among the eight from `group` on.
+std::uint64_t bytes_within(std::size_t group, std::size_t begin, std::size_t end) {
+  if (end <= group || begin >= group + 8) return 0;
+  const std::size_t below = begin > group ? begin - group : 0;
+  const std::size_t above = end < group + 8 ? group + 8 - end : 0;
+  return (~std::uint64_t{0} << (below * 8)) & (~std::uint64_t{0} >> (above * 8));
+}
+
+constexpr std::uint64_t above_lowest_bit(std::uint64_t bits) {
+  return ~(bits ^ (bits - 1));
+}
+
+std::size_t lowest_byte(std::uint64_t bits) {
+  return static_cast<unsigned>(std::countr_zero(bits)) / 8;
+}
+
+}  // namespace
+
 SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, Range keep) {
-  constexpr std::uint8_t kFreeStart = MetadataByte::free_start().value();
-  SweepResult result{.live_granules = kBlockGranules};
   std::uint8_t* const bytes = metadata.at(block.begin);
-  const std::size_t keep_begin =
-      keep.empty() ? kBlockGranules : (keep.begin - block.begin) / kGranuleBytes;
-  const std::size_t keep_end =
-      keep.empty() ? kBlockGranules : (keep.end() - block.begin) / kGranuleBytes;
+  const std::uint64_t epochs = kOnes * epoch;
+  if (keep.empty() && !has_survivors(bytes, epochs)) {
+    metadata.clear(block);
+    metadata.store(block.begin, MetadataByte::free_start());
+    return {.live_granules = 0, .longest_run = kBlockGranules};
+  }
+  SweepResult result{.live_granules = kBlockGranules};
+  const std::size_t keep_begin = keep.empty() ? 0 : (keep.begin - block.begin) / kGranuleBytes;
+  const std::size_t keep_end = keep.empty() ? 0 : (keep.end() - block.begin) / kGranuleBytes;
 
   std::size_t run = kBlockGranules;  // where the current one began; kBlockGranules: none
   const auto end_run = [&](std::size_t end) {
-    if (run == kBlockGranules) return;
     result.live_granules -= end - run;
     result.longest_run = std::max(result.longest_run, end - run);
     run = kBlockGranules;
   };
   for (std::size_t group = 0; group < kBlockGranules; group += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes + group, sizeof word);
-    for (std::uint64_t starts = word & 0x8080808080808080u; starts != 0; starts &= starts - 1) {
-      const std::size_t at = group + static_cast<unsigned>(std::countr_zero(starts)) / 8;
-      const MetadataByte byte(bytes[at]);
-      if ((byte.is_object() && byte.mark() == epoch) || (at >= keep_begin && at < keep_end)) {
-        end_run(at);
-      } else if (run == kBlockGranules) {
-        run = at;
-        bytes[at] = kFreeStart;
-      } else {
-        bytes[at] = 0;
+    const std::uint64_t word = load(bytes + group);
+    const std::uint64_t starts = word & kStarts;
+    if (starts == 0) continue;
+    const std::uint64_t live =
+        (marked_starts(word, epochs) | bytes_within(group, keep_begin, keep_end)) & starts;
+    const std::uint64_t dead = starts & ~live;
+    std::uint64_t begun = 0;
+    for (std::uint64_t ahead = ~std::uint64_t{0};;) {
+      if (run == kBlockGranules) {
+        const std::uint64_t next = dead & ahead;
+        if (next == 0) break;
+        run = group + lowest_byte(next);
+        begun |= next & -next;
+        ahead = above_lowest_bit(next);
       }
+      const std::uint64_t next = live & ahead;
+      if (next == 0) break;
+      end_run(group + lowest_byte(next));
+      ahead = above_lowest_bit(next);
     }
+    if (dead == 0) continue;
+    const std::uint64_t swept = (word & ~((dead >> 7) * 0xff)) | begun;
+    std::memcpy(bytes + group, &swept, sizeof swept);
   }
-  end_run(kBlockGranules);
+  if (run != kBlockGranules) end_run(kBlockGranules);
   return result;
 }
 

@@ -92,7 +92,12 @@ tl::expected<void, Refusal> SpanAllocator::next_run(std::size_t bytes, bool what
     auto block = space_->take_block(leaf_, wanted, from_ == From::holes, whatever_the_budget);
     if (!block) return tl::unexpected(block.error());
     block_ = *block;
-    from = space_->region().range_of(*block).begin;
+    const Range whole = space_->region().range_of(*block);
+    if (space_->region().block(*block).longest_run == kBlockGranules) {
+      begin_run(whole);
+      return {};
+    }
+    from = whole.begin;
   }
 }
 
