@@ -25,9 +25,8 @@ class View {
     if (silent_) return;
     terminal_.line(terminal_.styled(
         Style::bold,
-        fmt::format(
-            "{} threads build and drop lists, trees and arrays in a heap of at most {} MiB.",
-            options.threads, options.mib)));
+        fmt::format("{} threads build and drop lists, trees and arrays in a heap of at most {} MiB.",
+                    options.threads, options.mib)));
   }
   // Collections since the last look are told as one line.
   void look(const weir_statistics& now) {
@@ -44,17 +43,21 @@ class View {
     }
     if (terminal_.is_live()) draw(now);
   }
-  void on_end(const weir_statistics& end, const Work& work) {
+  // While the threads still allocate; what is drawn last stays.
+  void last_look(const weir_statistics& now) {
+    look(now);
     if (silent_) return;
-    draw(end);
+    draw(now);
     terminal_.show_picture();
     terminal_.drop_picture();
-    terminal_.line(
-        fmt::format("{} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms. {:.0f} "
-                    "MiB allocated.",
-                    end.collections, static_cast<double>(end.pause_ns_p50) / 1e6,
-                    static_cast<double>(end.pause_ns_max) / 1e6,
-                    static_cast<double>(end.allocated_bytes) / kMiB));
+  }
+  void on_end(const weir_statistics& end, const Work& work) {
+    if (silent_) return;
+    terminal_.line(fmt::format(
+        "{} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms. {:.0f} MiB allocated.",
+        end.collections, static_cast<double>(end.pause_ns_p50) / 1e6,
+        static_cast<double>(end.pause_ns_max) / 1e6,
+        static_cast<double>(end.allocated_bytes) / kMiB));
     terminal_.line(work.wrong == 0
                        ? terminal_.styled(Style::green, fmt::format("All {} shapes were whole.",
                                                                     work.checked.load()))
@@ -102,9 +105,8 @@ class Threads {
  public:
   Threads(Heap& heap, Work& work, const Options& options) : work_(work), failed_(options.threads) {
     for (std::size_t i = 0; i < options.threads; ++i)
-      threads_.emplace_back([this, &heap, seed = options.seed + i, i] {
-        failed_[i] = run_worker(heap, work_, seed);
-      });
+      threads_.emplace_back(
+          [this, &heap, seed = options.seed + i, i] { failed_[i] = run_worker(heap, work_, seed); });
   }
   ~Threads() { end(); }
   void end() {
@@ -128,20 +130,21 @@ class Threads {
 Expected<ExitCode> run(const Options& options) {
   weir_config config = default_config();
   config.maximum_bytes = options.mib << 20;
-  config.minimum_bytes = config.maximum_bytes / 4;
+  config.minimum_bytes = config.maximum_bytes / 2;
   auto heap = Heap::create(config);
   if (!heap) return Unexpected(heap.error());
   const auto node = heap->define<Node>("node");
   if (!node) return Unexpected(node.error());
-  auto mutator = heap->attach();
+  auto mutator = heap->attach({WEIR_STOP_POLL, false, nullptr});
   if (!mutator) return Unexpected(mutator.error());
 
   Work work{.node = *node, .shapes = options.mib * 16 / options.threads};
   View view(options, *mutator);
   view.on_start(options);
   Threads threads(*heap, work, options);
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                      std::chrono::duration<double>(options.seconds));
+  const auto end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                         std::chrono::duration<double>(options.seconds));
   while (Clock::now() < end) {
     {
       const Blocking scope(*mutator);
@@ -149,6 +152,8 @@ Expected<ExitCode> run(const Options& options) {
     }
     view.look(heap->statistics());
   }
+  view.last_look(heap->statistics());
+  const auto blocks = blocks_of(*mutator);
   {
     const Blocking scope(*mutator);
     threads.end();
@@ -157,7 +162,7 @@ Expected<ExitCode> run(const Options& options) {
   if (auto done = mutator->collect(); !done) return Unexpected(done.error());
   const weir_statistics statistics = heap->statistics();
   view.on_end(statistics, work);
-  if (options.json) fmt::print("{}\n", to_json(options, statistics, work, blocks_of(*mutator)));
+  if (options.json) fmt::print("{}\n", to_json(options, statistics, work, blocks));
   if (work.wrong == 0) return ExitCode::ok;
   fmt::print(stderr, "heap_demo: {} shapes were damaged; seed {}\n", work.wrong.load(),
              options.seed);
