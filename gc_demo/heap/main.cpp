@@ -25,8 +25,9 @@ class View {
     if (silent_) return;
     terminal_.line(terminal_.styled(
         Style::bold,
-        fmt::format("{} threads build and drop lists, trees and arrays in a heap of at most {} MiB.",
-                    options.threads, options.mib)));
+        fmt::format(
+            "{} threads build and drop lists, trees and arrays in a heap of at most {} MiB.",
+            options.threads, options.mib)));
   }
   // Collections since the last look are told as one line.
   void look(const weir_statistics& now) {
@@ -53,11 +54,12 @@ class View {
   }
   void on_end(const weir_statistics& end, const Work& work) {
     if (silent_) return;
-    terminal_.line(fmt::format(
-        "{} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms. {:.0f} MiB allocated.",
-        end.collections, static_cast<double>(end.pause_ns_p50) / 1e6,
-        static_cast<double>(end.pause_ns_max) / 1e6,
-        static_cast<double>(end.allocated_bytes) / kMiB));
+    terminal_.line(
+        fmt::format("{} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms. {:.0f} "
+                    "MiB allocated.",
+                    end.collections, static_cast<double>(end.pause_ns_p50) / 1e6,
+                    static_cast<double>(end.pause_ns_max) / 1e6,
+                    static_cast<double>(end.allocated_bytes) / kMiB));
     terminal_.line(work.wrong == 0
                        ? terminal_.styled(Style::green, fmt::format("All {} shapes were whole.",
                                                                     work.checked.load()))
@@ -105,8 +107,9 @@ class Threads {
  public:
   Threads(Heap& heap, Work& work, const Options& options) : work_(work), failed_(options.threads) {
     for (std::size_t i = 0; i < options.threads; ++i)
-      threads_.emplace_back(
-          [this, &heap, seed = options.seed + i, i] { failed_[i] = run_worker(heap, work_, seed); });
+      threads_.emplace_back([this, &heap, seed = options.seed + i, i] {
+        failed_[i] = run_worker(heap, work_, seed);
+      });
   }
   ~Threads() { end(); }
   void end() {
@@ -142,9 +145,8 @@ Expected<ExitCode> run(const Options& options) {
   View view(options, *mutator);
   view.on_start(options);
   Threads threads(*heap, work, options);
-  const auto end =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                         std::chrono::duration<double>(options.seconds));
+  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                      std::chrono::duration<double>(options.seconds));
   while (Clock::now() < end) {
     {
       const Blocking scope(*mutator);
