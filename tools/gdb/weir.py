@@ -56,7 +56,9 @@ class Region:
     """What the tables beside the heap say of an address."""
 
     def __init__(self, heap):
-        space = heap["space_"]["_M_t"]["_M_t"]["_M_head_impl"].dereference()
+        # A unique_ptr is a pointer; how libstdc++ wraps it differs between versions.
+        pointer = gdb.lookup_type("weir::heap::Space").pointer().pointer()
+        space = heap["space_"].address.cast(pointer).dereference().dereference()
         self.epoch = int(space["epoch_"])
         self.space = space
         region = space["region_"]
@@ -100,7 +102,7 @@ def describe(region, address):
         owner = int(region.owners[(address - region.begin) >> region.unit_shift])
         if owner == 0:
             return "no object: a free unit among large objects"
-        record = field(region.space, "large_", "records_", "data_")[owner - 1]
+        record = field(region.space, "large_", "records_", "memory_", "first_")[owner - 1]
         start = unwrap(field(record, "range", "begin"))
         size = int(field(record, "range", "size"))
         number = int(record["kind"]["value_"]) >> 8 & 0xFF
