@@ -67,8 +67,12 @@ class MutatorThread {
   bool is_blocking() const { return blocking_depth_ != 0; }
 
   // The thread is in the runtime's slow path, where it may hold locks of the runtime: a stop signal
-  // is obeyed at the end, at a poll. For all mutators of the thread alike. Costs two plain stores
-  // and a check; nest. A poll-mode thread is not affected: it stops at polls anyway.
+  // is obeyed at the end, at a poll. For all mutators of the thread alike; they nest. Costs two
+  // plain stores and a check. A poll-mode thread is not affected: it stops at polls anyway.
+  //
+  // A signal-mode thread calls no malloc in between, nor takes any other lock that code outside of
+  // a Runtime may hold: whoever holds it may be stopped already, and the stop waits for this
+  // thread. Off-heap memory is fine.
   class Runtime {
    public:
     explicit Runtime(MutatorThread& thread) : section_(*thread.host_) {}

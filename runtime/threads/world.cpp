@@ -83,8 +83,14 @@ bool World::stop() {
   }
   lock_.lock();
   stopper_.store(&host);
-  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->ask_to_stop();
-  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->wait_until_stopped();
+  // Those that poll come first: one may wait, on its way to a poll, for a lock of malloc's or of
+  // the loader's that a thread holds which a signal would stop.
+  for (const StopMode mode : {StopMode::poll, StopMode::signal}) {
+    for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
+      if (m->stop_mode() == mode) m->ask_to_stop();
+    for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
+      if (m->stop_mode() == mode) m->wait_until_stopped();
+  }
   return true;
 }
 

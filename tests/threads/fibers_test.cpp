@@ -14,6 +14,27 @@ namespace {
 
 using namespace test;
 
+constexpr std::uintptr_t kSecret = 0xf1be'0000'0000;
+
+TEST_CASE("a stack that never ran is scanned whole; misuse is refused") {
+  World world;
+  Mutator mutator(world, StopMode::poll);
+  auto memory = os::Mapping::anonymous(64 << 10).value();
+  threads::Stack* stack = mutator.register_stack(memory.range()).value();
+  for (const std::size_t word : {std::size_t{0}, memory.size() / sizeof(std::uintptr_t) - 1}) {
+    memory.as<volatile std::uintptr_t>()[word] = kSecret + word;
+    CHECK(others_find(world, mutator, ~kSecret - word));
+  }
+  CHECK(mutator.register_stack(memory.range()).error().code == ErrorCode::busy);
+  CHECK(mutator.register_stack({}).error().code == ErrorCode::invalid_argument);
+  CHECK(mutator.register_stack({memory.range().begin + 1, 4096}).error().code ==
+        ErrorCode::invalid_argument);
+  REQUIRE(mutator.unregister_stack(stack).has_value());
+  CHECK(mutator.unregister_stack(stack).error().code == ErrorCode::not_registered);
+  CHECK_FALSE(others_find(world, mutator, ~kSecret));
+  world.detach(mutator);
+}
+
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 // Sanitizers want to be told of each switch in their own words.
 
@@ -71,8 +92,6 @@ struct Fibers {
   }
 };
 
-constexpr std::uintptr_t kSecret = 0xf1be'0000'0000;
-
 TEST_CASE("each fiber's stack is scanned, running or left, until it is unregistered") {
   Fibers f;
   f.mutator.attach(f.world, StopMode::poll);
@@ -85,17 +104,11 @@ TEST_CASE("each fiber's stack is scanned, running or left, until it is unregiste
     }
   };
   check(0);
-  // One that never ran is scanned whole.
-  *f.fibers[4]->memory.as<std::uintptr_t>() = kSecret + 100;
-  CHECK(others_find(f.world, f.mutator, ~kSecret - 100));
   // What is below the place where one was left is not in use.
   *f.fibers[0]->memory.as<std::uintptr_t>() = kSecret + 101;
   CHECK_FALSE(others_find(f.world, f.mutator, ~kSecret - 101));
 
-  CHECK(f.mutator.register_stack(f.fibers[1]->memory.range()).error().code == ErrorCode::busy);
-  CHECK(f.mutator.register_stack({}).error().code == ErrorCode::invalid_argument);
   REQUIRE(f.mutator.unregister_stack(f.fibers[0]->stack).has_value());
-  CHECK(f.mutator.unregister_stack(f.fibers[0]->stack).error().code == ErrorCode::not_registered);
   check(1);
   f.world.detach(f.mutator);
 }
@@ -108,7 +121,10 @@ TEST_CASE("registers that a switch saves elsewhere are scanned while the stack i
   saved[3] = kSecret + 7;
   const auto finds = [&] { return others_find(f.world, f.mutator, ~kSecret - 7); };
   bool found_there = false;
-  f.visit = [&] { found_there = finds(); };
+  f.visit = [&] {
+    found_there = finds();
+    CHECK(f.mutator.unregister_stack(fiber.stack).error().code == ErrorCode::busy);
+  };
   f.on = &fiber;
   f.mutator.switch_stack(fiber.stack, saved.get(), 4 * sizeof saved[0]);
   CHECK_FALSE(finds());  // announced, and not made yet
