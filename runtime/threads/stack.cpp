@@ -14,9 +14,12 @@
 #endif
 
 namespace weir::threads {
-namespace {
 
-[[gnu::always_inline]] inline Address stack_pointer() {
+// Nothing is inlined by force into what is not sanitized: it would poison a frame that nobody
+// cleans.
+__attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture(
+    Address cold_end) {
+  __builtin_unwind_init();  // this frame saves all that callers expect to find again
   std::uintptr_t sp = 0;
 #if defined(__x86_64__)
   asm volatile("mov %%rsp, %0" : "=r"(sp));
@@ -25,15 +28,7 @@ namespace {
 #else
 #error "which register is the stack pointer?"
 #endif
-  return Address(sp);
-}
-
-}  // namespace
-
-__attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture(
-    Address cold_end) {
-  __builtin_unwind_init();  // this frame saves all that callers expect to find again
-  sp_ = stack_pointer();
+  sp_ = Address(sp);
   const std::size_t words = cold_end > sp_ ? (cold_end - sp_) / sizeof frames_[0] : 0;
   used_ = std::min(words, kWords);
   // Word by word: a memcpy would be the sanitizer's.
