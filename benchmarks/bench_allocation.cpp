@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <random>
 #include <string>
@@ -211,12 +212,20 @@ void marking(benchmark::State& state) {
   const std::size_t bytes = static_cast<std::size_t>(state.range(0)) * kMiB;
   const Graph one(bytes, 1);
   const Graph two(bytes, 2);
-  std::vector<double> with_one, with_two, speedups;
+  std::vector<double> with_one, with_two, speedups, cpu_speedups, others_share;
   for (auto unused : state) {
     static_cast<void>(unused);
+    const std::clock_t before = std::clock();
     with_one.push_back(seconds([&] { one.heap.collect(); }));
-    with_two.push_back(seconds([&] { two.heap.collect(); }));
+    const std::clock_t between = std::clock();
+    double own = 0;
+    with_two.push_back(seconds([&] { own = cpu_seconds([&] { two.heap.collect(); }); }));
+    const std::clock_t after = std::clock();
     speedups.push_back(with_one.back() / with_two.back());
+    // What it would be if each marker had a core, and both the same to do.
+    cpu_speedups.push_back(2.0 * static_cast<double>(between - before) /
+                           static_cast<double>(after - between));
+    others_share.push_back(1 - own * CLOCKS_PER_SEC / static_cast<double>(after - between));
     state.SetIterationTime(with_two.back());
   }
   const auto rate = [](std::size_t amount, const std::vector<double>& times) {
@@ -228,6 +237,8 @@ void marking(benchmark::State& state) {
   state.counters["bytes_per_s_1"] = rate(live, with_one);
   state.counters["bytes_per_s_2"] = rate(live, with_two);
   state.counters["speedup"] = median(speedups);
+  state.counters["second_marker_share"] = median(others_share);
+  state.counters["cpu_speedup"] = median(cpu_speedups);
   state.counters["metadata_percent"] = one.heap.metadata_percent();
 }
 
