@@ -40,8 +40,14 @@ Kinds::Kinds(weir_heap* heap) : conservative(WEIR_KIND_CONSERVATIVE), slots(WEIR
   by_bitmap = define(heap, bitmap);
 }
 
-Graph::Graph(weir_mutator* mutator, const Kinds& kinds, bool is_precise, std::uint64_t seed)
-    : mutator_(mutator), kinds_(kinds), is_precise_(is_precise), random_(seed), frame_(mutator) {}
+Graph::Graph(weir_mutator* mutator, const Kinds& kinds, bool is_precise, bool has_finalizers,
+             std::uint64_t seed)
+    : mutator_(mutator),
+      kinds_(kinds),
+      is_precise_(is_precise),
+      has_finalizers_(has_finalizers),
+      random_(seed),
+      frame_(mutator) {}
 
 Graph::~Graph() {
   for (auto& [id, shadow] : shadow_) {
@@ -143,7 +149,7 @@ void Graph::step() {
       }
       break;
     case 9:
-      if (from != 0 && random_() % 4 == 0) {
+      if (has_finalizers_ && from != 0 && random_() % 4 == 0) {
         Shadow& shadow = shadow_.at(from);
         if (shadow.finalizer == 0) {
           REQUIRE(weir_finalizer_set(mutator_, shadow.object, on_finalize, this) == WEIR_OK);
@@ -269,11 +275,12 @@ void run_graphs(const GraphRun& how) {
   config.verify = how.verify;
   const TestHeap heap(config);
   const Kinds kinds(heap);
-  // Finalizers are run by whoever asks: of several threads each would run the others'.
-  const bool is_precise = how.threads == 1 && !how.mutator.conservative_stack;
+  const bool is_precise = !how.mutator.conservative_stack;
+  // They are run by whoever asks: of several threads each would run the others'.
+  const bool has_finalizers = how.threads == 1;
   const auto mutate = [&](std::size_t index) {
     const TestMutator mutator(heap, how.mutator);
-    Graph graph(mutator, kinds, is_precise, seed + index);
+    Graph graph(mutator, kinds, is_precise, has_finalizers, seed + index);
     const std::size_t steps = scaled(how.steps);
     const std::size_t between = std::max<std::size_t>(steps / 40, 50);
     for (std::size_t step = 1; step <= steps; ++step) {

@@ -22,8 +22,10 @@ struct Kinds {
 
 class Graph {
  public:
-  // `is_precise`: nothing but its own roots keeps objects alive.
-  Graph(weir_mutator* mutator, const Kinds& kinds, bool is_precise, std::uint64_t seed);
+  // `is_precise`: nothing but its own roots keeps objects alive. `has_finalizers`: not where other
+  // threads would run them.
+  Graph(weir_mutator* mutator, const Kinds& kinds, bool is_precise, bool has_finalizers,
+        std::uint64_t seed);
   ~Graph();
 
   void step();
@@ -68,6 +70,7 @@ class Graph {
   weir_mutator* mutator_;
   const Kinds& kinds_;
   const bool is_precise_;
+  const bool has_finalizers_;
   Random random_;
   TestFrame<kRoots> frame_;
   Id roots_[kRoots] = {};
