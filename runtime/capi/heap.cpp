@@ -91,9 +91,9 @@ void weir_heap_statistics(weir_heap* heap, weir_statistics* statistics) {
 weir_status weir_kind_define(weir_heap* heap, const weir_kind_config* config, weir_kind* kind) {
   if (config == nullptr || kind == nullptr || config->name == nullptr)
     return invalid("defining a kind", "`config`, its `name` or `kind` is NULL");
-  const heap::TraceClass trace = trace_class(config->tracing);
-  if (trace == heap::TraceClass::free)
+  if (collector::stored_value(config->tracing) > WEIR_TRACE_CALLBACK)
     return invalid("defining a kind", "`tracing` is none of its values");
+  const heap::TraceClass trace = trace_class(config->tracing);
   heap::Kind defined;
   defined.name = config->name;
   defined.bitmap_words = config->bitmap_words;

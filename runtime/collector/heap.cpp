@@ -70,7 +70,7 @@ Heap::~Heap() {
 // ---- Mutators -----------------------------------------------------------------------------------
 
 Expected<Mutator*> Heap::attach(const weir_mutator_config& config) {
-  if (config.stop > WEIR_STOP_SIGNAL)
+  if (stored_value(config.stop) > WEIR_STOP_SIGNAL)
     return fail(ErrorCode::invalid_argument, "attaching a mutator",
                 "`stop` is WEIR_STOP_POLL or WEIR_STOP_SIGNAL");
   if (is_tracing()) return fail(ErrorCode::busy, "attaching a mutator", "inside a trace callback");

@@ -76,7 +76,7 @@ Expected<weir_config> checked_config(const weir_config& given) {
     return fail(ErrorCode::invalid_argument, kConfiguring, "growth is above 1 and at most 100");
   if (config.markers > kMostMarkers)
     return fail(ErrorCode::invalid_argument, kConfiguring, "markers is at most 64");
-  if (config.huge_pages > WEIR_HUGE_PAGES_NEVER)
+  if (stored_value(config.huge_pages) > WEIR_HUGE_PAGES_NEVER)
     return fail(ErrorCode::invalid_argument, kConfiguring, "huge_pages is none of its values");
   if (config.slot_shift > 63 || config.slot_mask == 0 || config.conservative_mask == 0)
     return fail(ErrorCode::invalid_argument, kConfiguring,

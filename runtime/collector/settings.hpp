@@ -3,9 +3,20 @@
 
 #include <weir/weir.h>
 
+#include <cstring>
 #include <weir/error.hpp>
 
 namespace weir::collector {
+
+// What a C program stored in an enumeration, which may be none of its values: not to be loaded as
+// one before it is checked.
+template <class Enum>
+unsigned stored_value(const Enum& field) {
+  static_assert(sizeof(Enum) == sizeof(unsigned));
+  unsigned value;
+  std::memcpy(&value, &field, sizeof value);
+  return value;
+}
 
 weir_config default_config();
 // `config` with WEIR_VERIFY, WEIR_STRESS and WEIR_DETERMINISTIC in force. Errors: invalid_argument.

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
+#ifndef __SANITIZE_THREAD__  // whose processes do not fork once they have threads
 // What a process that calls body() writes to stderr; "" if it does not abort.
 template <class Body>
 std::string last_words_of(Body&& body) {
@@ -32,6 +33,7 @@ std::string last_words_of(Body&& body) {
   ::close(file);
   return result.signal == SIGABRT ? std::string(text, static_cast<std::size_t>(length)) : "";
 }
+#endif
 
 bool has(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
@@ -59,18 +61,6 @@ weir_status define_with(weir_heap* heap, void (*change)(weir_kind_config&)) {
 }
 
 void trace_nothing(weir_visitor*, void*, std::size_t, std::size_t, void*) {}
-
-weir_mutator* tracing_mutator = nullptr;
-
-weir_kind callback_kind(weir_heap* heap, weir_trace trace) {
-  weir_kind_config config{};
-  config.name = "by callback";
-  config.tracing = WEIR_TRACE_CALLBACK;
-  config.trace = trace;
-  weir_kind kind = 0;
-  REQUIRE(weir_kind_define(heap, &config, &kind) == WEIR_OK);
-  return kind;
-}
 
 }  // namespace
 
@@ -241,8 +231,23 @@ TEST_CASE("collecting where it may not be: WEIR_BUSY") {
   CHECK(weir_heap_destroy(heap, false) == WEIR_OK);
 }
 
-// ThreadSanitizer's processes do not fork once they have threads.
 #ifndef __SANITIZE_THREAD__
+namespace {
+
+weir_mutator* tracing_mutator = nullptr;
+
+weir_kind callback_kind(weir_heap* heap, weir_trace trace) {
+  weir_kind_config config{};
+  config.name = "by callback";
+  config.tracing = WEIR_TRACE_CALLBACK;
+  config.trace = trace;
+  weir_kind kind = 0;
+  REQUIRE(weir_kind_define(heap, &config, &kind) == WEIR_OK);
+  return kind;
+}
+
+}  // namespace
+
 TEST_CASE("calls that can never be right end the process with a sentence") {
   CHECK(has(last_words_of([] {
               const TestHeap heap;
