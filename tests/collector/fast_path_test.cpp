@@ -68,8 +68,10 @@ constexpr std::uint64_t pattern(std::size_t number) {
   return list;
 }
 
+// NOLINTBEGIN(readability-identifier-naming): the linker's names
 extern "C" const char __start_weir_stepped[];
 extern "C" const char __stop_weir_stepped[];
+// NOLINTEND(readability-identifier-naming)
 
 bool is_stepped_code(std::uintptr_t address) {
   return address - reinterpret_cast<std::uintptr_t>(__start_weir_stepped) <

@@ -79,8 +79,9 @@ struct Rig {
     allocator.mark_end();
     for (const auto& [begin, object] : model) {
       const auto* bytes = begin.as<unsigned char>();
+      const unsigned char pattern = object.pattern;
       REQUIRE(std::all_of(bytes, bytes + object.bytes,
-                          [&](unsigned char b) { return b == object.pattern; }));
+                          [pattern](unsigned char b) { return b == pattern; }));
       const auto found = space->find(begin + random() % object.bytes);
       REQUIRE(found);
       REQUIRE(found->range == Range{begin, object.bytes});

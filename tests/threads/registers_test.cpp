@@ -25,6 +25,7 @@ using Hold = void (*)(Holding*);
 
 // Calls `first` and `second` with the secret in a callee-saved register. In between, whatever lies
 // below the stack pointer is overwritten, as the code of a blocking region does, and it waits.
+// NOLINTBEGIN(bugprone-macro-parentheses): pieces of assembly are put together
 #define WEIR_HOLD_IN(hold, mutator, args, stack)                                                  \
   [](Holding* holding) {                                                                          \
     asm volatile("movq %%rdi, %%" args "\n movq 0(%%" args "), %%" mutator "\n movq 24(%%" args   \
@@ -47,6 +48,7 @@ using Hold = void (*)(Holding*);
                    "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
                    "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc"); \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 constexpr Hold kCalleeSaved[] = {
     WEIR_HOLD_IN("rbx", "r12", "r13", "r14"), WEIR_HOLD_IN("r12", "rbx", "r13", "r14"),
