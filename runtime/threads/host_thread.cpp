@@ -76,11 +76,8 @@ void HostThread::unlink(MutatorThread& mutator) {
   if (*link != nullptr) *link = mutator.next_running_;
 }
 
-bool HostThread::concerns(Which which, const MutatorThread& mutator) const {
-  if (which == Which::all) return true;
-  for (const MutatorThread* m = running_; m != nullptr; m = m->next_running_)
-    if (m->stop_mode_ == StopMode::poll && m->world_ == mutator.world_) return false;
-  return true;
+bool HostThread::concerns(Which which, const MutatorThread& mutator) {
+  return which == Which::all || mutator.stop_mode_ == StopMode::signal;
 }
 
 bool HostThread::has_to_stop() const {

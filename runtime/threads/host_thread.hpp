@@ -57,9 +57,7 @@ class HostThread {
   friend class World;
   friend struct Registry;
 
-  // Which of the mutators: those that may be stopped anywhere, or all. One that may not, because it
-  // polls, keeps those of the same world from it: else the thread would wait in a signal handler
-  // for a stop that waits for the thread to poll.
+  // Which of the mutators: those that may be stopped anywhere, or all.
   enum class Which { by_signal, all };
 
   void enter_section() {
@@ -85,7 +83,7 @@ class HostThread {
   void park();
   void unpark();
   void obey_late();
-  bool concerns(Which which, const MutatorThread& mutator) const;
+  static bool concerns(Which which, const MutatorThread& mutator);
   bool has_to_stop() const;  // one that a signal may stop
   // `signal_context`: of the stop signal's handler, if it is in that.
   void stand_still(Which which, const void* signal_context);

@@ -143,8 +143,6 @@ void MutatorThread::enter_blocking() {
   host_->unlink(*this);
   capture(place_);
   transition(MutatorState::blocked);
-  if (stop_mode_ == StopMode::poll)
-    host_->is_signalled_ = 1;  // to those that it kept from stopping
 }
 
 void MutatorThread::leave_blocking() {

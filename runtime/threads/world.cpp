@@ -84,7 +84,8 @@ bool World::stop() {
   lock_.lock();
   stopper_.store(&host);
   // Those that poll come first: one may wait, on its way to a poll, for a lock of malloc's or of
-  // the loader's that a thread holds which a signal would stop.
+  // the loader's that a thread holds which a signal would stop; or be on one thread with one that a
+  // signal would stop, and then never get to its poll.
   for (const StopMode mode : {StopMode::poll, StopMode::signal}) {
     for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
       if (m->stop_mode() == mode) m->ask_to_stop();

@@ -41,6 +41,7 @@ class Mutator : PollWord, public MutatorThread {
     if (is_asked()) safepoint();
   }
 
+  volatile bool is_in_runtime = false;
   std::uint64_t count = 0;  // of the running thread; not atomic, so that sanitizers watch
 };
 

@@ -33,6 +33,7 @@ struct Storm {
     world.for_each([&](MutatorThread& m) {
       if (m.state() == MutatorState::running || m.state() == MutatorState::detached) ++ran;
       if (m.stopped_by_signal()) ++by_signal;
+      if (m.stopped_by_signal() && static_cast<Mutator&>(m).is_in_runtime) ++ran;
       if (m.state() == MutatorState::blocked) ++blocked;
       first[seen++] = static_cast<Mutator&>(m).count;
     });
@@ -77,9 +78,14 @@ struct Storm {
           break;
         case 0: {
           const MutatorThread::Runtime runtime(*mine);
-          for (std::size_t i = random() % 50; i > 0; --i) ++mine->count;
+          mine->is_in_runtime = true;
+          for (std::size_t i = random() % 2000; i > 0; --i) {
+            ++mine->count;
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+          }
           if (random() % 2 == 0) mine->safepoint();
           ++mine->count;
+          mine->is_in_runtime = false;
           break;
         }
         case 1:

@@ -1,5 +1,5 @@
 // Threads that belong to two worlds and collect both never wait for each other, however each is
-// stopped.
+// stopped; nor does one that is in one world twice wait for itself.
 #include <array>
 #include <vector>
 
@@ -119,6 +119,37 @@ TEST_CASE("a thread that stops one world counts as stopped for the other, so bot
     first.detach(here[0]);
     second.detach(here[1]);
   }
+}
+
+TEST_CASE("a thread that is in one world twice stops at polls while one of the two polls") {
+  World world;
+  std::atomic<bool> may_block{false}, is_over{false};
+  std::jthread thread([&] {
+    Mutator polling(world, StopMode::poll), other(world, StopMode::signal);
+    while (!may_block.load()) polling.poll();
+    polling.enter_blocking();
+    while (!is_over.load()) ++other.count;
+    polling.leave_blocking();
+    world.detach(polling);
+    world.detach(other);
+  });
+  while (world.size() != 2) std::this_thread::yield();
+  std::size_t elsewhere = 0;
+  for (std::size_t i = 0; i < scaled(2000); ++i) {
+    with_stopped(world, [&] {
+      world.for_each(
+          [&](MutatorThread& m) { elsewhere += m.state() != MutatorState::stopped_at_poll; });
+    });
+    std::this_thread::yield();
+  }
+  CHECK(elsewhere == 0);
+  may_block = true;
+  for (std::size_t by_signal = 0; by_signal == 0;) {  // from then on, anywhere
+    with_stopped(world, [&] {
+      world.for_each([&](MutatorThread& m) { by_signal += m.stopped_by_signal(); });
+    });
+  }
+  is_over = true;
 }
 
 }  // namespace
