@@ -25,7 +25,7 @@ using Hold = void (*)(Holding*);
 
 // Calls `first` and `second` with the secret in a callee-saved register. In between, whatever lies
 // below the stack pointer is overwritten, as the code of a blocking region does, and it waits.
-// NOLINTBEGIN(bugprone-macro-parentheses): pieces of assembly are put together
+// NOLINTBEGIN(bugprone-macro-parentheses): a clobber may have none
 #define WEIR_HOLD_IN(hold, mutator, args, stack)                                                  \
   [](Holding* holding) {                                                                          \
     asm volatile("movq %%rdi, %%" args "\n movq 0(%%" args "), %%" mutator "\n movq 24(%%" args   \
