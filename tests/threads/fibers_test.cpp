@@ -42,7 +42,7 @@ struct Fibers;
 
 struct Fiber {
   Fibers* all = nullptr;
-  std::uintptr_t secret = 0;
+  std::uintptr_t disguised = 0;  // the complement of what its stack holds
   os::Mapping memory;
   threads::Stack* stack = nullptr;
   ucontext_t context;
@@ -67,19 +67,19 @@ struct Fibers {
 
   static void body(unsigned low, unsigned high) {
     auto& self = *reinterpret_cast<Fiber*>(std::uintptr_t{high} << 32 | low);
-    volatile std::uintptr_t secret = ~self.secret;
+    volatile std::uintptr_t secret = ~self.disguised;
     while (true) {
-      REQUIRE(secret == ~self.secret);
+      REQUIRE(secret == ~self.disguised);
       self.all->mutator.poll();
       self.all->visit();
       self.all->switch_to(nullptr);
     }
   }
 
-  Fiber& add(std::uintptr_t secret) {
+  Fiber& add(std::uintptr_t disguised) {
     auto fiber = std::make_unique<Fiber>();
     fiber->all = this;
-    fiber->secret = ~secret;
+    fiber->disguised = disguised;
     fiber->memory = std::move(os::Mapping::anonymous(kStack).value());
     fiber->stack = mutator.register_stack(fiber->memory.range()).value();
     ::getcontext(&fiber->context);
@@ -95,7 +95,7 @@ struct Fibers {
 TEST_CASE("each fiber's stack is scanned, running or left, until it is unregistered") {
   Fibers f;
   f.mutator.attach(f.world, StopMode::poll);
-  for (std::uintptr_t i = 0; i < 5; ++i) f.add(kSecret + i);
+  for (std::uintptr_t i = 0; i < 5; ++i) f.add(~kSecret - i);
   for (std::size_t i = 0; i < 4; ++i) f.switch_to(f.fibers[i].get());
   const auto check = [&](std::size_t from) {
     for (std::uintptr_t i = 0; i < 5; ++i) {
@@ -116,7 +116,7 @@ TEST_CASE("each fiber's stack is scanned, running or left, until it is unregiste
 TEST_CASE("registers that a switch saves elsewhere are scanned while the stack is left") {
   Fibers f;
   f.mutator.attach(f.world, StopMode::poll);
-  Fiber& fiber = f.add(kSecret);
+  Fiber& fiber = f.add(~kSecret);
   auto saved = std::make_unique<std::uintptr_t[]>(4);
   saved[3] = kSecret + 7;
   const auto finds = [&] { return others_find(f.world, f.mutator, ~kSecret - 7); };
@@ -143,7 +143,7 @@ TEST_CASE("random switches under stops by signal: every secret is found each tim
     std::jthread thread([&] {
       Random random(seed);
       f.mutator.attach(f.world, mode);
-      for (std::uintptr_t i = 0; i < kCount; ++i) f.switch_to(&f.add(kSecret + i));
+      for (std::uintptr_t i = 0; i < kCount; ++i) f.switch_to(&f.add(~kSecret - i));
       ready = 1;
       while (!f.is_over.load()) {
         f.switch_to(f.fibers[random() % kCount].get());

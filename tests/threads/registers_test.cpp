@@ -233,7 +233,7 @@ TEST_CASE("nothing above the stack base that was given is scanned, and one below
     World world;
     Mutator mutator;
     ThreadOptions options;
-    options.stack_base = Address(&mine) - 4096;
+    options.stack_base = Address(&mine) - (64 << 10);
     CHECK(world.attach(mutator, options).error().code == ErrorCode::invalid_argument);
     options.stack_base = Address(base);
     REQUIRE(world.attach(mutator, options).has_value());
