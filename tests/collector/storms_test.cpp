@@ -1,9 +1,6 @@
 // Threads that come, go, migrate and die while others collect; alarms; a part of the graph that
 // all share under a lock.
-#include <sys/time.h>
-
 #include <atomic>
-#include <csignal>
 #include <map>
 #include <mutex>
 #include <set>
@@ -11,6 +8,7 @@
 #include <vector>
 
 #include "tests/collector/graph.hpp"
+#include "tests/support/alarm_storm.hpp"
 
 using namespace weir::test;
 
@@ -140,27 +138,6 @@ void run_shared(const char* name, std::size_t threads, const weir_mutator_config
   const TestMutator last(heap, kPrecise);
   graph.clear(last);
 }
-
-class AlarmStorm {
- public:
-  AlarmStorm() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) { rung.fetch_add(1, std::memory_order_relaxed); };
-    action.sa_flags = SA_RESTART;
-    ::sigaction(SIGALRM, &action, &before_);
-    const itimerval often{{0, 100}, {0, 100}};
-    ::setitimer(ITIMER_REAL, &often, nullptr);
-  }
-  ~AlarmStorm() {
-    const itimerval never{};
-    ::setitimer(ITIMER_REAL, &never, nullptr);
-    ::sigaction(SIGALRM, &before_, nullptr);
-  }
-  static inline std::atomic<std::uint64_t> rung{0};
-
- private:
-  struct sigaction before_ = {};
-};
 
 }  // namespace
 

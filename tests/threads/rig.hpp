@@ -2,16 +2,15 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sys/time.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <thread>
 
 #include "runtime/os/last_words.hpp"
 #include "runtime/threads/world.hpp"
+#include "tests/support/alarm_storm.hpp"
 
 namespace weir::test {
 
@@ -83,28 +82,6 @@ void with_stopped(World& world, Look&& look) {
   while (!is_done.load()) mutator.poll();
   return found;
 }
-
-// SIGALRM, ten thousand times a second, to whichever thread the kernel picks.
-class AlarmStorm {
- public:
-  explicit AlarmStorm(int flags = 0) {
-    struct sigaction action = {};
-    action.sa_handler = [](int) { rung.fetch_add(1, std::memory_order_relaxed); };
-    action.sa_flags = SA_RESTART | flags;
-    ::sigaction(SIGALRM, &action, &before_);
-    const itimerval often{{0, 100}, {0, 100}};
-    ::setitimer(ITIMER_REAL, &often, nullptr);
-  }
-  ~AlarmStorm() {
-    const itimerval never{};
-    ::setitimer(ITIMER_REAL, &never, nullptr);
-    ::sigaction(SIGALRM, &before_, nullptr);
-  }
-  static inline std::atomic<std::uint64_t> rung{0};
-
- private:
-  struct sigaction before_ = {};
-};
 
 inline constexpr StopMode kModes[] = {StopMode::poll, StopMode::signal};
 inline const char* name_of_mode(StopMode mode) {
