@@ -8,7 +8,8 @@ namespace {
 
 // Of eight bytes at once: a byte's bit 7 says something about it.
 constexpr std::uint64_t kOnes = 0x0101010101010101u;
-constexpr std::uint64_t kStarts = kOnes * MetadataByte::kStart;
+constexpr std::uint64_t kStarts = Metadata::kStarts;
+constexpr std::size_t kGroup = Metadata::kGroup;
 static_assert(MetadataByte::free_start().value() == MetadataByte::kStart);
 
 // Starts of objects with the mark. No sum carries into the next byte.
@@ -20,16 +21,10 @@ std::uint64_t marked_starts(std::uint64_t bytes, std::uint64_t epochs) {
   return bytes & is_object & ~is_unmarked & kStarts;
 }
 
-std::uint64_t load(const std::uint8_t* bytes) {
-  std::uint64_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-bool has_survivors(const std::uint8_t* bytes, std::uint64_t epochs) {
+bool has_survivors(const Metadata& metadata, Range block, std::uint64_t epochs) {
   std::uint64_t marked = 0;
-  for (std::size_t group = 0; group < kBlockGranules; group += 8)
-    marked |= marked_starts(load(bytes + group), epochs);
+  for (Address at = block.begin; at < block.end(); at = at + kGroup * kGranuleBytes)
+    marked |= marked_starts(metadata.load_group(at), epochs);
   return marked != 0;
 }
 
@@ -52,9 +47,8 @@ std::size_t lowest_byte(std::uint64_t bits) {
 }  // namespace
 
 SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, Range keep) {
-  std::uint8_t* const bytes = metadata.at(block.begin);
   const std::uint64_t epochs = kOnes * epoch;
-  if (keep.empty() && !has_survivors(bytes, epochs)) {
+  if (keep.empty() && !has_survivors(metadata, block, epochs)) {
     metadata.clear(block);
     metadata.store(block.begin, MetadataByte::free_start());
     return {.live_granules = 0, .longest_run = kBlockGranules};
@@ -69,8 +63,9 @@ SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, R
     result.longest_run = std::max(result.longest_run, end - run);
     run = kBlockGranules;
   };
-  for (std::size_t group = 0; group < kBlockGranules; group += 8) {
-    const std::uint64_t word = load(bytes + group);
+  for (std::size_t group = 0; group < kBlockGranules; group += kGroup) {
+    const Address at = block.begin + group * kGranuleBytes;
+    const std::uint64_t word = metadata.load_group(at);
     const std::uint64_t starts = word & kStarts;
     if (starts == 0) continue;
     const std::uint64_t live =
@@ -91,8 +86,7 @@ SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, R
       ahead = above_lowest_bit(next);
     }
     if (dead == 0) continue;
-    const std::uint64_t swept = (word & ~((dead >> 7) * 0xff)) | begun;
-    std::memcpy(bytes + group, &swept, sizeof swept);
+    metadata.store_group(at, (word & ~((dead >> 7) * 0xff)) | begun);
   }
   if (run != kBlockGranules) end_run(kBlockGranules);
   return result;

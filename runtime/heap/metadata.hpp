@@ -1,11 +1,10 @@
 // One byte for each granule of a region, in a table beside it [side-metadata]: where objects start,
 // how they are traced, and whether they are marked. Found by arithmetic from the address.
 //
-//   bit 7        an object, or a free run, starts at this granule
-//   bit 2 to 4   its tracing class; 0: no object, but a free run, which ends where the next one
-//   starts bit 0 and 1  the mark: 0, allocated since the last collection; else the epoch in which
-//   it was
-//                last found alive. Epochs rotate through 1, 2, 3, so that nothing is ever unmarked.
+//   bit 7     an object, or a free run, starts at this granule
+//   bits 4-2  its tracing class; 0: no object, but a free run, which ends where the next start is
+//   bits 1-0  the mark: 0, allocated since the last collection; else the epoch in which it was last
+//             found alive. Epochs rotate through 1, 2, 3, so that nothing is ever unmarked.
 //
 // A start needs no end: an object reaches up to the next start, or to the end of its block. So the
 // fast path of the allocation stores once, and what is left of a span needs a free start behind the
@@ -13,7 +12,8 @@
 // (bit 7 clear); those of the others are 0.
 //
 // The technique is that of Whippet's nofl space (a metadata byte per granule, rotating marks),
-// without its end bit. Bytes are read and marked by several threads at once: as relaxed atomics.
+// without its end bit. Bytes are read and marked by several threads at once, and a sweep writes the
+// bytes of live objects anew with those of dead ones beside them: all as relaxed atomics.
 #pragma once
 
 #include <atomic>
@@ -96,51 +96,56 @@ class Metadata {
 
   // The first start in (after, end), or `end`. `end` is a block's end, or in the block of `after`.
   Address next_start(Address after, Address end) const;
-  // The last start in [first, at], or a null address.
-  Address start_at_or_before(Address at, Address first) const;
+  // The last start in [first, last], or a null address.
+  Address start_at_or_before(Address last, Address first) const;
+
+  // Eight granules at once, the first of them at a multiple of eight; kStarts is where they say
+  // that something starts.
+  static constexpr std::size_t kGroup = 8;
+  static constexpr std::uint64_t kStarts = 0x0101010101010101u * MetadataByte::kStart;
+  std::uint64_t load_group(Address first) const {
+    return group(first).load(std::memory_order_relaxed);
+  }
+  void store_group(Address first, std::uint64_t bytes) const {
+    group(first).store(bytes, std::memory_order_relaxed);
+  }
 
  private:
-  static constexpr std::uint64_t kStarts = 0x8080808080808080u;
-  static std::uint64_t load_word(const std::uint8_t* bytes) {
-    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(const_cast<std::uint8_t*>(bytes)))
-        .load(std::memory_order_relaxed);
+  std::atomic_ref<std::uint64_t> group(Address first) const {
+    return std::atomic_ref(*Address(at(first)).as<std::uint64_t>());
   }
 
   std::uintptr_t bias_ = 0;
 };
 
-// Both look at eight granules a step; words are aligned, since blocks are.
 inline Address Metadata::next_start(Address after, Address end) const {
-  const std::uintptr_t first = (after.value() >> kGranuleShift) + 1;
-  const std::uintptr_t last = end.value() >> kGranuleShift;
-  std::uintptr_t group = first & ~std::uintptr_t{7};
-  std::uint64_t mask = ~std::uint64_t{0} << ((first - group) * 8);
-  for (; group < last; group += 8, mask = ~std::uint64_t{0}) {
-    const std::uint64_t starts =
-        load_word(Address(bias_ + group).as<std::uint8_t>()) & kStarts & mask;
+  constexpr std::size_t kGroupBytes = kGroup * kGranuleBytes;
+  const Address first = after + kGranuleBytes;
+  Address at = first.align_down(kGroupBytes);
+  std::uint64_t mask = ~std::uint64_t{0} << ((first - at) / kGranuleBytes * 8);
+  for (; at < end; at = at + kGroupBytes, mask = ~std::uint64_t{0}) {
+    const std::uint64_t starts = load_group(at) & kStarts & mask;
     if (starts != 0) {
-      const Address found((group + static_cast<unsigned>(std::countr_zero(starts)) / 8)
-                          << kGranuleShift);
+      const Address found =
+          at + static_cast<unsigned>(std::countr_zero(starts)) / 8 * kGranuleBytes;
       return found < end ? found : end;
     }
   }
   return end;
 }
 
-inline Address Metadata::start_at_or_before(Address at, Address first) const {
-  const std::uintptr_t last = at.value() >> kGranuleShift;
-  const std::uintptr_t lowest = first.value() >> kGranuleShift;
-  std::uintptr_t group = last & ~std::uintptr_t{7};
-  std::uint64_t mask = ~std::uint64_t{0} >> ((7 - (last - group)) * 8);
-  for (;; group -= 8, mask = ~std::uint64_t{0}) {
-    const std::uint64_t starts =
-        load_word(Address(bias_ + group).as<std::uint8_t>()) & kStarts & mask;
+inline Address Metadata::start_at_or_before(Address last, Address first) const {
+  constexpr std::size_t kGroupBytes = kGroup * kGranuleBytes;
+  Address at = last.align_down(kGroupBytes);
+  std::uint64_t mask = ~std::uint64_t{0} >> ((kGroup - 1 - (last - at) / kGranuleBytes) * 8);
+  for (;; at = at - kGroupBytes, mask = ~std::uint64_t{0}) {
+    const std::uint64_t starts = load_group(at) & kStarts & mask;
     if (starts != 0) {
-      const std::uintptr_t found =
-          group + (63 - static_cast<unsigned>(std::countl_zero(starts))) / 8;
-      return found >= lowest ? Address(found << kGranuleShift) : Address();
+      const Address found =
+          at + (63 - static_cast<unsigned>(std::countl_zero(starts))) / 8 * kGranuleBytes;
+      return found >= first ? found : Address();
     }
-    if (group <= lowest) return Address();
+    if (at <= first) return Address();
   }
 }
 
