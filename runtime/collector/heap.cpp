@@ -347,9 +347,9 @@ weir_statistics Heap::statistics() {
 }
 
 std::optional<heap::Found> Heap::find(Mutator& mutator, Address address) {
+  const Runtime runtime(mutator.thread());  // no stop while a lock of the space is held
+  mutator.mark_ends();
   {
-    const Runtime runtime(mutator.thread());
-    mutator.mark_ends();
     const std::lock_guard guard(space_->lock());
     if (mutator.owns(address)) return space_->find(address);
   }
