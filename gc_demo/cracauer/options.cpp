@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <vector>
 
+#include "gc_demo/shared/command_line.hpp"
 #include "runtime/os/environment.hpp"
 
 namespace weir::cracauer {
@@ -136,16 +136,10 @@ std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   app.add_flag("--json", options.json, "One JSON document instead of the narration");
   app.add_flag("--quiet", options.quiet, "Only the verdict, and only if something differs");
   app.footer(modes_for_help());
+  if (const auto end = demo::read_command_line("cracauer", app, argc, argv)) return *end;
   try {
-    app.parse(argc, argv);
     options.codec = or_usage(image::parse_codec(codec));
     grant(wishes_of(mode, barrier, delivery), options);
-  } catch (const CLI::Success& help) {
-    app.exit(help);
-    return ExitCode::ok;
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "cracauer: {}; try --help\n", error.what());
-    return ExitCode::usage;
   } catch (const Usage& usage) {
     fmt::print(stderr, "cracauer: {}\n", usage.why);
     return ExitCode::usage;

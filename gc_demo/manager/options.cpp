@@ -1,8 +1,6 @@
 #include "gc_demo/manager/options.hpp"
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
+#include "gc_demo/shared/command_line.hpp"
 
 namespace weir::manager {
 
@@ -38,15 +36,7 @@ std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   app.add_flag("--quiet", options.quiet, "Only the verdict, and only if something differs");
   app.footer(
       "Exit: 0 all as it should be, 1 something differs, 2 usage, 3 not possible on this system.");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& help) {
-    app.exit(help);
-    return ExitCode::ok;
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "manager: {}; try --help\n", error.what());
-    return ExitCode::usage;
-  }
+  if (const auto end = demo::read_command_line("manager", app, argc, argv)) return *end;
   return options;
 }
 
