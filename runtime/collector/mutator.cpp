@@ -59,7 +59,7 @@ void Mutator::scan_roots(RootVisitor& visitor) {
 
 void Mutator::sweep_held() {
   for (auto& held : held_) {
-    if (held) heap_.space().sweep_owned(held->block, held->keep);
+    if (held) heap_.space().sweep(held->block, held->keep);
     held.reset();
   }
 }

@@ -9,10 +9,6 @@ std::size_t align(std::size_t index, std::size_t alignment) {
   return (index + alignment - 1) & ~(alignment - 1);
 }
 
-BlockIndex index_of(std::size_t index) {
-  return {static_cast<std::uint32_t>(index)};
-}
-
 }  // namespace
 
 Expected<Blocks> Blocks::create(Region& region) {
@@ -66,21 +62,21 @@ Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size
     while (first + count > region_->committed())
       if (auto grown = region_->commit_next(); !grown) return Unexpected(grown.error());
     for (std::size_t i = frontier_; i < first + count; ++i) {
-      Block& block = region_->block(index_of(i));
+      Block& block = region_->block(BlockIndex(i));
       block.become(BlockState::free);
       block.pristine = true;
       if (i < first) set_free(i, true);
     }
     frontier_ = first + count;
   }
-  for (std::size_t i = first; i < first + count; ++i) region_->block(index_of(i)).become(state);
+  for (std::size_t i = first; i < first + count; ++i) region_->block(BlockIndex(i)).become(state);
   in_use_ += count;
-  return index_of(first);
+  return BlockIndex(first);
 }
 
 void Blocks::give_back(BlockIndex first, std::size_t count) {
   for (std::size_t i = first.value; i < first.value + count; ++i) {
-    region_->block(index_of(i)).become(BlockState::free);
+    region_->block(BlockIndex(i)).become(BlockState::free);
     set_free(i, true);
   }
   in_use_ -= count;
@@ -88,7 +84,7 @@ void Blocks::give_back(BlockIndex first, std::size_t count) {
 
 std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granules) {
   for (std::size_t& at = cursor_[leaf]; at < frontier_;) {
-    const BlockIndex index = index_of(at++);
+    const BlockIndex index = BlockIndex(at++);
     const Block& block = region_->block(index);
     if (block.leaf != leaf) continue;
     const BlockState state = block.state();
@@ -107,16 +103,16 @@ std::size_t Blocks::trim() {
   std::size_t bytes = 0;
   for (std::size_t first = lowest_free_; first < frontier_;) {
     std::size_t end = first;
-    while (end < frontier_ && is_free(end) && !region_->block(index_of(end)).pristine) ++end;
+    while (end < frontier_ && is_free(end) && !region_->block(BlockIndex(end)).pristine) ++end;
     if (end == first) {
       ++first;
       continue;
     }
-    const Range objects = Range::between(region_->range_of(index_of(first)).begin,
-                                         region_->range_of(index_of(end - 1)).end());
+    const Range objects = Range::between(region_->range_of(BlockIndex(first)).begin,
+                                         region_->range_of(BlockIndex(end - 1)).end());
     os::discard(objects);
     region_->metadata().clear(objects);
-    for (std::size_t i = first; i < end; ++i) region_->block(index_of(i)).pristine = true;
+    for (std::size_t i = first; i < end; ++i) region_->block(BlockIndex(i)).pristine = true;
     bytes += objects.size;
     first = end;
   }

@@ -20,7 +20,7 @@ std::optional<Address> LargeObjects::find_hole(std::size_t units) {
   const std::uint32_t wanted = (1u << units) - 1;
   const std::size_t end = std::min(first_hole_ + kFar, blocks_->frontier());
   for (std::size_t i = first_hole_; i < end; ++i) {
-    const BlockIndex index{static_cast<std::uint32_t>(i)};
+    const BlockIndex index(i);
     const Block& block = region_->block(index);
     if (block.state() != BlockState::large || block.large_units == all_units()) {
       if (i == first_hole_) ++first_hole_;
@@ -43,7 +43,7 @@ Expected<LargeObjects::Place> LargeObjects::find_place(std::size_t units, std::s
   if (!first) return Unexpected(first.error());
   bool pristine = true;
   for (std::size_t i = 0; i < count; ++i) {
-    Block& block = region_->block({static_cast<std::uint32_t>(first->value + i)});
+    Block& block = region_->block(BlockIndex(first->value + i));
     pristine = pristine && block.pristine;
     block.pristine = false;
     block.leaf = false;

@@ -1,7 +1,6 @@
 #include "runtime/heap/region.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "runtime/os/page_size.hpp"
 

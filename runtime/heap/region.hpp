@@ -34,9 +34,7 @@ class Region {
 
   bool contains(Address a) const { return objects_.contains(a); }
   const Metadata& metadata() const { return metadata_; }
-  BlockIndex block_of(Address a) const {
-    return {static_cast<std::uint32_t>((a - objects_.begin) >> kBlockShift)};
-  }
+  BlockIndex block_of(Address a) const { return BlockIndex((a - objects_.begin) >> kBlockShift); }
   Range range_of(BlockIndex index) const {
     return {objects_.begin + (std::size_t{index.value} << kBlockShift), kBlockBytes};
   }

@@ -6,10 +6,6 @@
 namespace weir::heap {
 namespace {
 
-BlockIndex index_of(std::size_t index) {
-  return {static_cast<std::uint32_t>(index)};
-}
-
 constexpr std::size_t to_blocks(std::size_t bytes) {
   return (bytes + kBlockBytes - 1) / kBlockBytes;
 }
@@ -47,7 +43,7 @@ void Space::spend(std::size_t bytes) {
   used_ += bytes;
 }
 
-Space::Offer Space::sweep(BlockIndex index, Range keep) {
+void Space::sweep(BlockIndex index, Range keep) {
   Block& block = region_.block(index);
   const Range range = region_.range_of(index);
   const SweepResult result = sweep_block(metadata(), range, epoch_, keep);
@@ -58,8 +54,6 @@ Space::Offer Space::sweep(BlockIndex index, Range keep) {
          !run.empty(); run = next_free_run(metadata(), run.end(), range.end(), kGranuleBytes))
       if (!keep.contains(run)) std::memset(run.begin.as(), kPoison, run.size);
   }
-  if (result.live_granules == 0) return Offer::everything;
-  return result.longest_run != 0 ? Offer::holes : Offer::nothing;
 }
 
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules) {
@@ -74,7 +68,7 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
       region_.block(*index).become(BlockState::owned);
     }
     Block& block = region_.block(*index);
-    if (!is_swept) sweep(*index);
+    if (!is_swept) sweep(*index, {});
     const std::lock_guard guard(lock_);
     if (block.longest_run >= granules) {
       spend(std::size_t{block.free_granules} * kGranuleBytes);
@@ -162,8 +156,8 @@ Found Space::describe(Address start) const {
 
 void Space::for_each_object(os::FunctionRef<void(const Found&)> visit) const {
   for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
-    if (!region_.block(index_of(i)).has_small_objects()) continue;
-    const Range range = region_.range_of(index_of(i));
+    if (!region_.block(BlockIndex(i)).has_small_objects()) continue;
+    const Range range = region_.range_of(BlockIndex(i));
     for (Address at = range.begin; at < range.end(); at = metadata().next_start(at, range.end()))
       if (metadata().load(at).is_object()) visit(describe(at));
   }
@@ -172,11 +166,11 @@ void Space::for_each_object(os::FunctionRef<void(const Found&)> visit) const {
 
 void Space::finish_sweeping() {
   for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
-    Block& block = region_.block(index_of(i));
+    Block& block = region_.block(BlockIndex(i));
     if (block.state() != BlockState::unswept) continue;
-    const Offer offer = sweep(index_of(i));
-    if (offer == Offer::everything)
-      blocks_.give_back(index_of(i), 1);
+    sweep(BlockIndex(i), {});
+    if (block.free_granules == kBlockGranules)
+      blocks_.give_back(BlockIndex(i), 1);
     else
       block.become(BlockState::swept);
   }
@@ -184,17 +178,13 @@ void Space::finish_sweeping() {
 
 void Space::end_marking(std::size_t live) {
   for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
-    Block& block = region_.block(index_of(i));
+    Block& block = region_.block(BlockIndex(i));
     if (block.state() == BlockState::filled || block.state() == BlockState::swept)
       block.become(BlockState::unswept);
   }
   large_.sweep(epoch_);
   blocks_.restart();
   used_ = live;
-}
-
-void Space::sweep_owned(BlockIndex index, Range keep) {
-  sweep(index, keep);
 }
 
 std::size_t Space::trim() {

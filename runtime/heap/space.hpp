@@ -78,29 +78,24 @@ class Space {
   void begin_marking() { epoch_ = next_epoch(epoch_); }
   // What is not marked is dead from here on. `live`: bytes that were marked.
   void end_marking(std::size_t live);
-  // The free runs of a block that stays owned. `keep` begins with a start.
-  void sweep_owned(BlockIndex index, Range keep);
+  // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
+  void sweep(BlockIndex index, Range keep);
 
   // -- Sizing --
-  void set_budget(std::size_t bytes) {
-    budget_ = bytes;
-  }  // what may be given out until budget_spent
+  // What may be given out until budget_spent.
+  void set_budget(std::size_t bytes) { budget_ = bytes; }
   void spend_elsewhere(std::size_t bytes) { budget_ -= std::min(budget_, bytes); }
   std::size_t allocated_large() const { return allocated_large_; }  // bytes, since the beginning
   std::size_t used() const { return used_; }  // live at the last collection + given out since
   std::size_t in_blocks() const { return blocks_.in_use() * kBlockBytes; }
-  std::size_t maximum() const { return blocks_.limit() * kBlockBytes; }
   Expected<> set_maximum(std::size_t bytes);  // under the lock
-  std::size_t trim();                         // under the lock, swept
+  std::size_t trim();                         // under the lock
   std::size_t metadata_bytes() const { return region_.metadata_bytes(); }
 
  private:
   Space(Region region, bool poison);
 
-  // What a block has to offer, after it was swept.
-  enum class Offer { nothing, holes, everything };
   std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules);
-  Offer sweep(BlockIndex index, Range keep = {});
   void spend(std::size_t bytes);
 
   Region region_;

@@ -23,8 +23,10 @@ constexpr std::size_t round_to_granules(std::size_t bytes) {
 
 // A block's number within its region.
 struct BlockIndex {
-  std::uint32_t value = 0;
+  constexpr explicit BlockIndex(std::size_t number) : value(static_cast<std::uint32_t>(number)) {}
   friend constexpr auto operator<=>(BlockIndex, BlockIndex) = default;
+
+  std::uint32_t value;
 };
 
 }  // namespace weir::heap

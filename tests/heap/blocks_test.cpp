@@ -12,10 +12,6 @@ using namespace weir::heap;
 
 namespace {
 
-BlockIndex index_of(std::size_t index) {
-  return {static_cast<std::uint32_t>(index)};
-}
-
 struct Rig {
   Region region;
   Blocks blocks;
@@ -98,9 +94,9 @@ TEST_CASE("blocks are taken, given back and trimmed as in a model") {
       REQUIRE(taken->value == next);
     for (std::size_t i = taken->value; i < taken->value + count; ++i) {
       model.used[i] = true;
-      REQUIRE(rig.region.block(index_of(i)).state() == BlockState::large);
-      if (rig.region.block(index_of(i)).pristine) REQUIRE(rig.is_zero(index_of(i)));
-      if (random() % 4 != 0) rig.write(index_of(i));
+      REQUIRE(rig.region.block(BlockIndex(i)).state() == BlockState::large);
+      if (rig.region.block(BlockIndex(i)).pristine) REQUIRE(rig.is_zero(BlockIndex(i)));
+      if (random() % 4 != 0) rig.write(BlockIndex(i));
     }
     model.in_use += count;
     model.frontier = std::max(model.frontier, taken->value + count);
@@ -118,10 +114,10 @@ TEST_CASE("blocks are taken, given back and trimmed as in a model") {
   const auto trim = [&] {
     std::size_t expected = 0;
     for (std::size_t i = 0; i < model.frontier; ++i)
-      if (!model.used[i] && !rig.region.block(index_of(i)).pristine) expected += kBlockBytes;
+      if (!model.used[i] && !rig.region.block(BlockIndex(i)).pristine) expected += kBlockBytes;
     REQUIRE(rig.blocks.trim() == expected);
     for (std::size_t i = 0; i < model.frontier; ++i)
-      if (!model.used[i]) REQUIRE(rig.region.block(index_of(i)).pristine);
+      if (!model.used[i]) REQUIRE(rig.region.block(BlockIndex(i)).pristine);
     REQUIRE(rig.blocks.trim() == 0);
   };
 

@@ -112,7 +112,7 @@ struct Rig {
     space->end_marking(live);
     if (held) {
       CHECK(space->region().block(held->block).state() == BlockState::owned);
-      space->sweep_owned(held->block, held->keep);
+      space->sweep(held->block, held->keep);
     }
     for (const Address begin : dead) {
       REQUIRE_FALSE(space->find(begin));
