@@ -48,7 +48,7 @@ weir_status failed(const Error& error) {
 }
 
 weir_status invalid(const char* doing, const char* what) {
-  return failed(fail(ErrorCode::invalid_argument, doing, what).value());
+  return failed(fail(ErrorCode::invalid_argument, doing, what));
 }
 
 collector::Mutator& attached(weir_mutator* mutator) {

@@ -12,6 +12,9 @@ namespace weir::capi {
 
 // Keeps the sentence for weir_error_message.
 weir_status failed(const Error& error);
+inline weir_status failed(const Unexpected& made_here) {
+  return failed(made_here.value());
+}
 inline weir_status status_of(const Expected<>& result) {
   return result ? WEIR_OK : failed(result.error());
 }

@@ -27,7 +27,7 @@ heap::TraceClass trace_class(weir_tracing tracing) {
 
 // Runs all finalizers there are, also those of objects that live.
 Expected<> run_all_finalizers(collector::Heap& heap) {
-  auto mutator = heap.attach({WEIR_STOP_POLL, true, nullptr});
+  auto mutator = heap.attach(collector::default_mutator_config());
   if (!mutator) return Unexpected(mutator.error());
   // One may register others; those that do so for ever have had their chance.
   constexpr int kRounds = 8;
@@ -60,7 +60,7 @@ weir_status weir_heap_destroy(weir_heap* heap, bool run_finalizers) {
   collector::Heap& ending = collector::Heap::of(heap);
   const bool has_thread = ending.finalizer_thread().is_running();
   if (ending.mutator_count() > (has_thread ? 1u : 0u))
-    return failed(fail(ErrorCode::busy, "destroying a heap", "mutators are attached").value());
+    return failed(fail(ErrorCode::busy, "destroying a heap", "mutators are attached"));
   ending.finalizer_thread().stop();
   if (run_finalizers)
     if (auto done = run_all_finalizers(ending); !done) return failed(done.error());

@@ -81,8 +81,7 @@ weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_obje
   const auto found = looking.heap().find(looking, Address(address));
   if (!found)
     return failed(fail(ErrorCode::not_registered, "looking up an object",
-                       "no object is at this address", Range::of(address, 1))
-                      .value());
+                       "no object is at this address", Range::of(address, 1)));
   *object = to_c(*found);
   return WEIR_OK;
 }
@@ -120,8 +119,7 @@ weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_vi
   if (auto done = looking.heap().look_around(looking, &look); !done) return failed(done.error());
   if (!found)
     return failed(fail(ErrorCode::not_registered, "looking for a path",
-                       "nothing keeps this object alive", Range::of(object, 1))
-                      .value());
+                       "nothing keeps this object alive", Range::of(object, 1)));
   for (std::size_t i = steps.size(); i-- > 0;) visit(&steps[i], data);
   return WEIR_OK;
 }

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "runtime/capi/boundary.hpp"
+#include "runtime/collector/settings.hpp"
 #include "runtime/os/last_words.hpp"
 
 using namespace weir;
@@ -11,8 +12,8 @@ weir_status weir_mutator_attach(weir_heap* heap, const weir_mutator_config* conf
                                 weir_mutator** mutator) {
   if (heap == nullptr || mutator == nullptr)
     return invalid("attaching a mutator", "`heap` or `mutator` is NULL");
-  const weir_mutator_config usual{WEIR_STOP_POLL, true, nullptr};
-  auto made = collector::Heap::of(heap).attach(config != nullptr ? *config : usual);
+  auto made = collector::Heap::of(heap).attach(
+      config != nullptr ? *config : collector::default_mutator_config());
   if (!made) return failed(made.error());
   *mutator = *made;
   return WEIR_OK;
@@ -71,8 +72,7 @@ void* weir_allocate_aligned(weir_mutator* mutator, weir_kind kind, size_t size, 
   if (object == nullptr)
     (void)failed(fail(ErrorCode::out_of_memory, "allocating",
                       "it does not fit below the heap's maximum, or the system has no memory", {},
-                      "weir_heap_set_limits raises the maximum")
-                     .value());
+                      "weir_heap_set_limits raises the maximum"));
   return object;
 }
 

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "runtime/collector/heap.hpp"
+#include "runtime/collector/settings.hpp"
 #include "runtime/os/fault_gate.hpp"
 #include "runtime/os/last_words.hpp"
 
@@ -41,7 +42,7 @@ void FinalizerThread::wake() {
 }
 
 void FinalizerThread::run() {
-  auto mutator = heap_.attach({WEIR_STOP_POLL, true, nullptr});
+  auto mutator = heap_.attach(default_mutator_config());
   if (!mutator) os::last_words("the finalizer thread cannot attach to its heap");
   std::unique_lock guard(lock_);
   while (!ending_) {

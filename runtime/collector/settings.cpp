@@ -50,6 +50,10 @@ weir_config default_config() {
   return config;
 }
 
+weir_mutator_config default_mutator_config() {
+  return {WEIR_STOP_POLL, true, nullptr};
+}
+
 Expected<> check_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   if (maximum_bytes < kSmallestMaximum || maximum_bytes > heap::kObjectMax)
     return fail(ErrorCode::invalid_argument, kConfiguring, "maximum_bytes is 1 MiB to 64 TiB");

@@ -19,6 +19,7 @@ unsigned stored_value(const Enum& field) {
 }
 
 weir_config default_config();
+weir_mutator_config default_mutator_config();  // polls; conservative stack
 // `config` with WEIR_VERIFY, WEIR_STRESS and WEIR_DETERMINISTIC in force. Errors: invalid_argument.
 Expected<weir_config> checked_config(const weir_config& config);
 Expected<> check_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);

@@ -4,8 +4,7 @@
 //
 // A cycle, always by the collecting thread, under the lock that keeps the heap's cycles apart:
 //
-//   stream->begin_cycle(CycleKind::full, Reason::budget);  // right before the stop request; in
-//   `stop`
+//   stream->begin_cycle(CycleKind::full, Reason::budget);  // right before the stop request: `stop`
 //   ... stop the world ...
 //   stream->phase(Phase::roots);                           // ends `stop`
 //   ... scan ...
