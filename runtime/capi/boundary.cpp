@@ -1,7 +1,6 @@
 #include "runtime/capi/boundary.hpp"
 
-#include <algorithm>
-#include <cstring>
+#include <string>
 #include <weir/status.hpp>
 
 #include "runtime/os/last_words.hpp"
@@ -9,7 +8,7 @@
 namespace weir::capi {
 namespace {
 
-thread_local char last_message[512] = "no call has failed yet";
+thread_local bool has_failed = false;
 thread_local Error last_error{.what = "nothing", .detail = {}};
 
 weir_status status_for(ErrorCode code) {
@@ -39,10 +38,7 @@ weir_status status_for(ErrorCode code) {
 }  // namespace
 
 weir_status failed(const Error& error) {
-  const std::string message = error.message();
-  const std::size_t length = std::min(message.size(), sizeof last_message - 1);
-  std::memcpy(last_message, message.data(), length);
-  last_message[length] = '\0';
+  has_failed = true;
   last_error = error;
   return status_for(error.code);
 }
@@ -65,5 +61,9 @@ weir::Error weir::last_failure() {
 }
 
 const char* weir_error_message(void) {
-  return weir::capi::last_message;
+  if (!weir::capi::has_failed) return "no call has failed yet";
+  static thread_local char text[512];
+  const std::string message = weir::last_failure().message();
+  text[message.copy(text, sizeof text - 1)] = '\0';
+  return text;
 }

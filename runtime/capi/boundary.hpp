@@ -10,7 +10,8 @@
 
 namespace weir::capi {
 
-// Keeps the sentence for weir_error_message.
+// Keeps the error for weir_error_message, which makes the sentence: no malloc inside the runtime,
+// where a thread that a signal stopped may hold its lock.
 weir_status failed(const Error& error);
 inline weir_status failed(const Unexpected& made_here) {
   return failed(made_here.value());

@@ -15,6 +15,9 @@ using Runtime = threads::MutatorThread::Runtime;
 // In the poll word: every poll takes the slow path.
 constexpr std::uint32_t kPollStress = threads::kPollStop << 1;
 
+// The latest mutators that were detached stay, so that a use after it is seen for what it is.
+constexpr std::size_t kKept = 64;
+
 // Address space is for nothing; limits may be raised up to what was reserved.
 constexpr std::size_t kLeastReserved = std::size_t{64} << 30;
 
@@ -65,6 +68,7 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
 
 Heap::~Heap() {
   finalizer_thread_.stop();
+  for (Mutator* mutator : mutators_) delete mutator;
 }
 
 // ---- Mutators -----------------------------------------------------------------------------------
@@ -86,10 +90,16 @@ Expected<Mutator*> Heap::attach(const weir_mutator_config& config) {
       .conservative_stack = config.conservative_stack || config.stop == WEIR_STOP_SIGNAL,
       .stack_base = Address(config.stack_base)};
   if (auto done = world_.attach(mutator->thread(), options); !done) return Unexpected(done.error());
-  const Runtime runtime(mutator->thread());
-  const std::lock_guard guard(lock_);
-  mutators_.push_back(std::move(mutator));
-  return mutators_.back().get();
+  bool is_known = false;
+  {
+    const Runtime runtime(mutator->thread());
+    const std::lock_guard guard(lock_);
+    // Room for its detaching, too, which cannot fail.
+    is_known = detached_.reserve(kKept + 1) && mutators_.push_back(mutator.get());
+  }
+  if (is_known) return mutator.release();
+  world_.detach(mutator->thread());
+  return fail(ErrorCode::out_of_memory, "attaching a mutator");
 }
 
 Expected<> Heap::detach(Mutator& mutator) {
@@ -104,16 +114,12 @@ Expected<> Heap::detach(Mutator& mutator) {
   world_.detach(mutator.thread());
   mutator.poll = 0;
   mutator.events.reset();
-  // The latest few stay, so that a use after the detach is seen for what it is.
-  constexpr std::size_t kKept = 64;
   std::unique_ptr<Mutator> oldest;
   const std::lock_guard guard(lock_);
-  detached_.push_back(&mutator);
+  if (!detached_.push_back(&mutator)) os::last_words("no memory to detach a mutator");
   if (detached_.size() <= kKept) return {};
-  const auto found = std::ranges::find_if(
-      mutators_, [this](const auto& entry) { return entry.get() == detached_.front(); });
-  oldest = std::move(*found);
-  mutators_.erase(found);
+  oldest.reset(detached_[0]);
+  mutators_.erase(std::ranges::find(mutators_, oldest.get()));
   detached_.erase(detached_.begin());
   return {};
 }
@@ -123,8 +129,8 @@ void Heap::on_thread_exit(threads::MutatorThread& thread) noexcept {
   {
     const Runtime runtime(thread);
     const std::lock_guard guard(lock_);
-    for (const auto& mutator : mutators_)
-      if (&mutator->thread() == &thread) ending = mutator.get();
+    for (Mutator* mutator : mutators_)
+      if (&mutator->thread() == &thread) ending = mutator;
   }
   if (ending == nullptr) return;
   ending->finalizing = 0;

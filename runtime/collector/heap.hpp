@@ -10,7 +10,6 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <vector>
 #include <weir/error.hpp>
 
 #include "runtime/collector/ephemerons.hpp"
@@ -79,7 +78,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   // World stopped.
   template <class Visit>
   void for_each_mutator(Visit&& visit) {
-    for (const auto& mutator : mutators_)
+    for (Mutator* mutator : mutators_)
       if (mutator->is_attached()) visit(*mutator);
   }
 
@@ -115,9 +114,11 @@ class Heap final : public weir_heap, private threads::WorldOwner {
 
   // Whoever stops the world holds it, from before the stop until everything about it is told.
   std::mutex cycle_lock_;
-  std::mutex lock_;  // the next ones; held by no mutator while it waits for a stop
-  std::vector<std::unique_ptr<Mutator>> mutators_;  // the latest detached ones among them
-  std::vector<Mutator*> detached_;                  // oldest first
+  // The next ones. Held by no mutator while it waits for a stop, or while it calls malloc: a thread
+  // that a signal stopped may hold malloc's lock.
+  std::mutex lock_;
+  os::OffHeapVector<Mutator*> mutators_;  // owned; the latest detached ones among them
+  os::OffHeapVector<Mutator*> detached_;  // oldest first
   weir_out_of_memory out_of_memory_ = nullptr;
   void* out_of_memory_data_ = nullptr;
   std::size_t allocated_ = 0;  // bytes, by mutators, as of the last collection

@@ -27,7 +27,7 @@ Expected<> Roots::add(Range range, Reading reading) {
   for (const Entry& entry : entries_)
     if (entry.range.begin == range.begin)
       return fail(ErrorCode::busy, "adding roots", "others begin at this address", range);
-  entries_.push_back({range, reading});
+  if (!entries_.push_back({range, reading})) return fail(ErrorCode::out_of_memory, "adding roots");
   return {};
 }
 
@@ -44,7 +44,8 @@ Expected<> Roots::remove(Address first) {
 
 Expected<> Roots::add_callback(weir_roots_callback callback, void* data) {
   const std::lock_guard guard(lock_);
-  callbacks_.push_back({callback, data});
+  if (!callbacks_.push_back({callback, data}))
+    return fail(ErrorCode::out_of_memory, "adding a roots callback");
   return {};
 }
 

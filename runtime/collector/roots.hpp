@@ -6,7 +6,6 @@
 #include <weir/weir.h>
 
 #include <mutex>
-#include <vector>
 #include <weir/error.hpp>
 
 #include "runtime/collector/address_map.hpp"
@@ -52,8 +51,9 @@ class Roots {
   };
 
   std::mutex lock_;
-  std::vector<Entry> entries_;
-  std::vector<Callback> callbacks_;
+  // Off-heap, since a thread that a signal stopped may hold malloc's lock.
+  os::OffHeapVector<Entry> entries_;
+  os::OffHeapVector<Callback> callbacks_;
   AddressMap<Holds> held_;
   bool static_data_ = false;
   os::OffHeapVector<Range> segments_;  // of static data, as of prepare()

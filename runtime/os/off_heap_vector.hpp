@@ -2,7 +2,7 @@
 // threads are stopped by signals, since it uses no malloc. Elements move when it grows.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 #include <type_traits>
 
 #include "runtime/os/off_heap.hpp"
@@ -29,6 +29,10 @@ class OffHeapVector {
     return true;
   }
   void pop_back() { --size_; }
+  void erase(T* element) {  // those behind it move up
+    std::move(element + 1, end(), element);
+    --size_;
+  }
   void clear() { size_ = 0; }
   void truncate(std::size_t count) { size_ = count; }  // not above size()
 
