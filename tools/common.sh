@@ -18,6 +18,9 @@ say() {
   printf '\n== %s\n' "$*"
 }
 
+# Paths below the root are taken relative to it, so that all checkouts share what was compiled.
+export CCACHE_BASEDIR=$WEIR_ROOT CCACHE_NOHASHDIR=1
+
 # build_dir PRESET
 build_dir() {
   if [[ $1 == release ]]; then echo "$WEIR_ROOT/build"; else echo "$WEIR_ROOT/build-$1"; fi
