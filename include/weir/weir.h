@@ -50,12 +50,31 @@ typedef enum weir_huge_pages {
   WEIR_HUGE_PAGES_NEVER
 } weir_huge_pages;
 
+/* How writes to old objects are noticed; docs/barrier.md compares them. */
+typedef enum weir_barrier {
+  WEIR_BARRIER_AUTO, /* the best one that passes its self-test in this process */
+  WEIR_BARRIER_ASYNC,
+  WEIR_BARRIER_UFFD_THREAD,
+  WEIR_BARRIER_UFFD_SIGBUS,
+  WEIR_BARRIER_MPROTECT,
+  WEIR_BARRIER_SOFT_DIRTY,
+  WEIR_BARRIER_CARDS, /* the only one that needs weir_write_barrier */
+  WEIR_BARRIER_ALWAYS_DIRTY
+} weir_barrier;
+
 /* Where WEIR_* environment variables exist for a field, they win; the README lists them. */
 typedef struct weir_config {
   size_t minimum_bytes; /* the heap does not collect to stay below this; default 32 MiB */
   size_t maximum_bytes; /* objects and holes between them; default: half of the machine's memory */
-  double growth;        /* collect when the heap has grown by this factor since the last full
-                           collection; above 1; default 2 */
+  double growth;        /* a full collection comes when what is old has grown by this factor since
+                           the last one; above 1; default 2 */
+  bool generations;     /* minor collections between the full ones; default true;
+                           WEIR_GENERATIONS=0 */
+  weir_barrier barrier; /* for minor collections; WEIR_BARRIER */
+  bool accept_efault;   /* AUTO may take a barrier under which system calls that write into old
+                           objects fail with EFAULT; default false */
+  uint64_t pause_target_ns; /* of minor collections: what they may take; default 2 ms */
+  size_t nursery_bytes;     /* allocated between two minor collections; 0: as the target allows */
   unsigned markers; /* threads that mark, the collecting one included; 0: a core each, 16 at most */
   weir_huge_pages huge_pages;
   /* How a slot's word becomes an address: a word w refers to (w & slot_mask) << slot_shift; 0 and
@@ -103,7 +122,7 @@ typedef uint32_t weir_kind;
 /* Passed to a trace callback, which visits every slot in the given part of the object. */
 typedef struct weir_visitor weir_visitor;
 /* Visits the slots of `object` that lie in [from, to), byte offsets into the object, multiples of
- * 8; a large object is traced in parts. It reads the object and nothing else of the heap, and must
+ * 8; a large object is traced in parts, and one of which a page was written only there. It reads the object and nothing else of the heap, and must
  * not allocate, lock what mutators lock, or call Weir but for weir_visit*. */
 typedef void (*weir_trace)(weir_visitor* visitor, void* object, size_t from, size_t to, void* data);
 
@@ -227,6 +246,9 @@ static inline void weir_poll(weir_mutator* mutator) {
 
 /* [collects] A full collection, now. WEIR_BUSY between weir_no_collect_begin and _end. */
 weir_status weir_collect(weir_mutator* mutator);
+/* [collects] The same, a minor one: what survived one before is not looked at. A full one where the
+ * heap has no generations. */
+weir_status weir_collect_minor(weir_mutator* mutator);
 
 /* The program wrote to a slot of an object. Needed if WEIR_BARRIER is `cards`, nothing otherwise.
  */

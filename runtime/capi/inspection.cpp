@@ -99,7 +99,7 @@ weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* d
     });
   };
   const os::FunctionRef<void()> look(walk);
-  return status_of(walking.heap().look_around(walking, &look));
+  return status_of(walking.heap().look_around(walking, look));
 }
 
 weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
@@ -116,7 +116,7 @@ weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_vi
             collect_path(reachable, looking.heap().space(), wanted->range.begin, steps);
   };
   const os::FunctionRef<void()> look(search);
-  if (auto done = looking.heap().look_around(looking, &look); !done) return failed(done.error());
+  if (auto done = looking.heap().look_around(looking, look); !done) return failed(done.error());
   if (!found)
     return failed(fail(ErrorCode::not_registered, "looking for a path",
                        "nothing keeps this object alive", Range::of(object, 1)));

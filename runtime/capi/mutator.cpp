@@ -101,7 +101,12 @@ void weir_poll_slow(weir_mutator* mutator) {
 
 weir_status weir_collect(weir_mutator* mutator) {
   collector::Mutator& collecting = attached(mutator);
-  return status_of(collecting.heap().collect(collecting));
+  return status_of(collecting.heap().collect(collecting, collector::Scope::all));
+}
+
+weir_status weir_collect_minor(weir_mutator* mutator) {
+  collector::Mutator& collecting = attached(mutator);
+  return status_of(collecting.heap().collect(collecting, collector::Scope::young));
 }
 
 weir_status weir_stack_register(weir_mutator* mutator, void* low, size_t bytes,

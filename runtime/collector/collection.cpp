@@ -2,6 +2,7 @@
 
 #include "runtime/collector/verifier.hpp"
 #include "runtime/observe/clock.hpp"
+#include "runtime/os/last_words.hpp"
 
 namespace weir::collector {
 
@@ -11,13 +12,19 @@ void Collection::run() {
   observe::EventStream& events = *heap_.events_;
   result_.heap_before_bytes = heap_.space_->in_blocks();
   const std::size_t used = heap_.space_->used();
+  const std::size_t old = heap_.live_;
+  allocated_ = used - std::min(used, old);
 
   events.phase(Phase::prepare);
   prepare();
   {
-    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, nullptr);
+    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, nullptr);
+    events.phase(Phase::dirty);
+    scan_remembered(marker);
     events.phase(Phase::roots);
+    const std::uint64_t roots_began_ns = observe::monotonic_ns();
     heap_.scan_roots(marker);
+    roots_ns_ = observe::monotonic_ns() - roots_began_ns;
     events.phase(Phase::mark);
     mark(marker);
     events.phase(Phase::weak);
@@ -26,17 +33,18 @@ void Collection::run() {
     events.phase(Phase::finalizers);
     find_due_finalizers(marker);
     heap_.ephemerons_.clear_dead(*heap_.space_);
-    result_.live_bytes = marker.marked_bytes() + marked_bytes_;
+    add_reachers(marker);
+    result_.promoted_bytes = marker.marked_bytes() + marked_bytes_;
+    result_.live_bytes = result_.promoted_bytes + (scope_ == Scope::young ? old : 0);
     if (heap_.config_.verify) {
       events.phase(Phase::verify);
-      verify(heap_, marker.marked_objects() + marked_objects_);
+      verify(heap_, scope_, marker.marked_objects() + marked_objects_);
     }
   }
   events.phase(Phase::sweep);
   sweep(result_.live_bytes);
   result_.heap_after_bytes = heap_.space_->in_blocks();
   result_.freed_bytes = used > result_.live_bytes ? used - result_.live_bytes : 0;
-  result_.promoted_bytes = result_.live_bytes;
   result_.markers = heap_.team_.size();
   result_.marker_cpu_ns = cpu_ns_;
 }
@@ -46,8 +54,30 @@ void Collection::prepare() {
     mutator.revoke_spans();
     heap_.allocated_ += mutator.take_allocated();
   });
-  heap_.space_->finish_sweeping();
-  heap_.space_->begin_marking();
+  if (scope_ == Scope::young) {
+    heap_.space_->begin_young_marking();
+  } else {
+    heap_.space_->finish_sweeping();
+    heap_.space_->begin_marking();
+    heap_.reachers_.clear();
+  }
+}
+
+void Collection::scan_remembered(Marker& marker) {
+  heap::RememberedSet* remembered = heap_.space_->remembered_set();
+  if (remembered == nullptr) return;
+  if (scope_ == Scope::all) return remembered->reset(heap_.space_->frontier());
+  remembered->take(heap_.space_->frontier(), [&](Range run) { return marker.scan_old(run); });
+  heap_.space_->for_each_unwatched([&](heap::BlockIndex index) {
+    marker.scan_old(heap_.space_->region().range_of(index));
+  });
+  for (const Address object : heap_.reachers_) marker.rescan(object);
+}
+
+void Collection::add_reachers(const Marker& marker) {
+  for (const Address object : marker.reachers())
+    if (!heap_.reachers_.push_back(object))
+      os::last_words("no memory for the list of objects that reach outside the heap");
 }
 
 void Collection::mark(Marker& first) {
@@ -60,10 +90,14 @@ void Collection::mark(Marker& first) {
     if (index == 0) {
       first.run(markers);
     } else {
-      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, ephemerons_);
+      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, ephemerons_);
       marker.run(markers);
       marked_bytes_ += marker.marked_bytes();
       marked_objects_ += marker.marked_objects();
+      if (!marker.reachers().empty()) {
+        const std::lock_guard guard(reachers_lock_);
+        add_reachers(marker);
+      }
       span.set_value(marker.marked_objects());
     }
     cpu_ns_ += observe::thread_cpu_ns() - cpu_before;
@@ -83,7 +117,10 @@ void Collection::find_due_finalizers(Marker& marker) {
 }
 
 void Collection::sweep(std::size_t live) {
-  heap_.space_->end_marking(live);
+  if (scope_ == Scope::young)
+    heap_.space_->end_young_marking(live);
+  else
+    heap_.space_->end_marking(live);
   heap_.for_each_mutator([](Mutator& mutator) { mutator.sweep_held(); });
 }
 

@@ -1,12 +1,14 @@
-// One full collection of a heap whose world is stopped:
+// One collection of a heap whose world is stopped:
 //
-//   prepare     spans are revoked, what is unswept from the last time is swept, a new mark epoch
+//   prepare     spans are revoked; full: what is unswept is swept, and a new mark epoch begins
+//   dirty       minor: old memory that was written, or that the barrier did not watch
 //   roots       everything that refers into the heap from outside
 //   mark        all markers, until nothing is left
 //   weak        values of ephemerons whose keys live; then weak cells to dead objects are cleared
 //   finalizers  of dead objects become due, and what they reach is marked, too
 //   verify      (in verify mode)
-//   sweep       large objects; the rest is left to those who need memory
+//   sweep       large objects, and blocks in which nothing lives; the rest is left to those who need
+//               memory. What has become old is armed
 #pragma once
 
 #include "runtime/collector/heap.hpp"
@@ -15,23 +17,31 @@ namespace weir::collector {
 
 class Collection {
  public:
-  explicit Collection(Heap& heap) : heap_(heap) {}
+  Collection(Heap& heap, Scope scope) : heap_(heap), scope_(scope) {}
 
   void run();
   const observe::CycleResult& result() const { return result_; }
+  std::size_t allocated() const { return allocated_; }   // since the cycle before; bytes
+  std::uint64_t roots_ns() const { return roots_ns_; }
 
  private:
   void prepare();
+  void scan_remembered(Marker& marker);
   void mark(Marker& first);
   void follow_ephemerons(Marker& marker);
   void find_due_finalizers(Marker& marker);
   void sweep(std::size_t live);
+  void add_reachers(const Marker& marker);
 
   Heap& heap_;
+  const Scope scope_;
   const Ephemerons* ephemerons_ = nullptr;    // once those that wait are indexed
   std::atomic<std::size_t> marked_bytes_{0};  // by the markers but the first
   std::atomic<std::size_t> marked_objects_{0};
   std::atomic<std::uint64_t> cpu_ns_{0};
+  std::mutex reachers_lock_;
+  std::size_t allocated_ = 0;
+  std::uint64_t roots_ns_ = 0;
   observe::CycleResult result_;
 };
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "runtime/barrier/selection.hpp"
 #include "runtime/collector/collection.hpp"
 #include "runtime/collector/settings.hpp"
+#include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
 
 namespace weir::collector {
@@ -25,6 +27,15 @@ std::size_t to_reserve(std::size_t maximum) {
   return std::max(maximum * 2, kLeastReserved);  // twice: room for holes between large objects
 }
 
+std::optional<BarrierKind> barrier_kind(weir_barrier wanted) {
+  if (wanted == WEIR_BARRIER_AUTO) return std::nullopt;
+  return kBarrierKinds[static_cast<std::size_t>(wanted) - 1];
+}
+
+observe::CycleKind cycle_kind(Scope scope) {
+  return scope == Scope::all ? observe::CycleKind::full : observe::CycleKind::minor;
+}
+
 os::HugePages huge_pages(weir_huge_pages wanted) {
   switch (wanted) {
     case WEIR_HUGE_PAGES_PREFER:
@@ -43,18 +54,34 @@ Heap::Heap(const weir_config& config)
     : config_(config),
       format_{config.slot_mask, config.slot_shift, config.conservative_mask},
       team_(config.markers),
-      finalizer_thread_(*this) {}
+      finalizer_thread_(*this),
+      pacing_(config) {}
+
+Expected<> Heap::choose_barrier() {
+  auto selection = barrier::select_barrier({.kind = barrier_kind(config_.barrier),
+                                            .delivery = {},
+                                            .accept_efault = config_.accept_efault,
+                                            .writers_are_stopped = true});
+  if (!selection) return Unexpected(selection.error());
+  barrier_ = std::move(selection->barrier);
+  barrier_refusals_ = std::move(selection->refusals);
+  return {};
+}
 
 Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   const auto config = checked_config(given);
   if (!config) return Unexpected(config.error());
   if (auto ready = os::off_heap_ready(); !ready) return Unexpected(ready.error());
   std::unique_ptr<Heap> heap(new Heap(*config));
+  if (config->generations)
+    if (auto chosen = heap->choose_barrier(); !chosen) return Unexpected(chosen.error());
 
   auto space = heap::Space::create({.maximum = config->maximum_bytes,
                                     .reserved = to_reserve(config->maximum_bytes),
                                     .huge = huge_pages(config->huge_pages),
-                                    .poison = config->verify || config->stress != 0});
+                                    .poison = config->verify || config->stress != 0,
+                                    .barrier = heap->barrier_.get(),
+                                    .may_measure = !config->deterministic});
   if (!space) return Unexpected(space.error());
   heap->space_ = std::move(*space);
   auto options = observe::observe_options_from_environment();
@@ -62,7 +89,7 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   auto events = observe::EventStream::create(config->markers, *options);
   if (!events) return Unexpected(events.error());
   heap->events_ = std::move(*events);
-  heap->set_budget(0);
+  heap->set_budget();
   return heap;
 }
 
@@ -178,7 +205,7 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
 
   if (config_.stress != 0 && --mutator.until_stress == 0) {
     mutator.until_stress = config_.stress;
-    if (may_collect(mutator)) collect_now(observe::Reason::stress);
+    if (may_collect(mutator)) collect_for_stress();
   }
   const auto attempt = [&](bool whatever_the_budget) {
     const Runtime runtime(mutator.thread());
@@ -186,12 +213,13 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
   };
   auto memory = attempt(!may_collect(mutator));
   if (!memory && may_collect(mutator)) {
-    collect_now(memory.error() == Refusal::budget_spent ? observe::Reason::budget
-                                                        : observe::Reason::out_of_memory);
-    memory = attempt(true);
-    // The budget was for what others took meanwhile, or the memory is in pieces.
+    if (memory.error() == Refusal::budget_spent) {
+      collect_now(pacing_.next(), pacing_.why());
+      memory = attempt(true);
+    }
+    // Others took it meanwhile, or it is in pieces, or old objects that are dead have it.
     if (!memory) {
-      collect_now(observe::Reason::out_of_memory);
+      collect_now(Scope::all, observe::Reason::out_of_memory);
       memory = attempt(true);
     }
   }
@@ -200,7 +228,7 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
     if (!ask_for_memory(mutator, bytes)) break;
     memory = attempt(true);
     if (memory || !may_collect(mutator)) continue;
-    collect_now(observe::Reason::out_of_memory);
+    collect_now(Scope::all, observe::Reason::out_of_memory);
     memory = attempt(true);
   }
   return memory ? memory->as() : nullptr;
@@ -217,24 +245,35 @@ bool Heap::wait_for_turn() {
   return false;
 }
 
-bool Heap::collect_now(observe::Reason reason, const os::FunctionRef<void()>* look) {
+bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRef<void()>* look) {
+  if (barrier_ == nullptr) scope = Scope::all;
   if (!wait_for_turn()) return false;
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
   team_.start();
   roots_.prepare();
-  events_->begin_cycle(observe::CycleKind::full, reason);
+  const std::uint64_t began_ns = observe::monotonic_ns();
+  events_->begin_cycle(cycle_kind(scope), reason);
   while (!world_.stop()) {
   }
+  const std::uint64_t stopped_ns = observe::monotonic_ns();
   observe::CycleResult result;
   bool due = false;
   {
     // Threads without a mutator are not stopped: trim, limits and pins wait for the space's lock.
     const std::scoped_lock guard(lock_, space_->lock());
-    Collection collection(*this);
+    Collection collection(*this, scope);
     collection.run();
     result = collection.result();
+    pacing_.add({.scope = scope,
+                 .pause_ns = observe::monotonic_ns() - began_ns,
+                 .fixed_ns = stopped_ns - began_ns + collection.roots_ns(),
+                 .allocated = collection.allocated(),
+                 .freed = result.freed_bytes,
+                 .old_before = live_,
+                 .old_after = result.live_bytes,
+                 .external = external_bytes()});
     live_ = result.live_bytes;
-    set_budget(live_);
+    set_budget();
     due = finalizers_.due() != 0;
     if (look != nullptr) {
       space_->finish_sweeping();
@@ -249,23 +288,37 @@ bool Heap::collect_now(observe::Reason reason, const os::FunctionRef<void()>* lo
   return true;
 }
 
-Expected<> Heap::collect(Mutator& mutator) {
-  return look_around(mutator, nullptr);
+void Heap::collect_for_stress() {
+  constexpr unsigned kFullEvery = 4;
+  collect_now(++stress_cycles_ % kFullEvery == 0 ? Scope::all : Scope::young,
+              observe::Reason::stress);
 }
 
-Expected<> Heap::look_around(Mutator& mutator, const os::FunctionRef<void()>* look) {
+Expected<> Heap::collect(Mutator& mutator, Scope scope) {
+  if (auto may = may_collect_now(mutator); !may) return may;
+  while (!collect_now(scope, observe::Reason::requested)) {
+  }
+  return {};
+}
+
+Expected<> Heap::look_around(Mutator& mutator, os::FunctionRef<void()> look) {
+  if (auto may = may_collect_now(mutator); !may) return may;
+  while (!collect_now(Scope::all, observe::Reason::requested, &look)) {
+  }
+  return {};
+}
+
+Expected<> Heap::may_collect_now(const Mutator& mutator) const {
   if (is_tracing()) return fail(ErrorCode::busy, "collecting", "inside a trace callback");
   if (mutator.no_collect != 0)
     return fail(ErrorCode::busy, "collecting", "weir_no_collect_begin is in force");
   if (mutator.finalizing != 0) return fail(ErrorCode::busy, "collecting", "inside a finalizer");
-  while (!collect_now(observe::Reason::requested, look)) {
-  }
   return {};
 }
 
 void Heap::poll(Mutator& mutator) {
   mutator.thread().safepoint();
-  if (config_.stress == 1 && may_collect(mutator)) collect_now(observe::Reason::stress);
+  if (config_.stress == 1 && may_collect(mutator)) collect_for_stress();
 }
 
 std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
@@ -289,11 +342,14 @@ std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
 // ---- Limits -------------------------------------------------------------------------------------
 
 // Under the space's lock, with the world stopped, or before there is a mutator.
-void Heap::set_budget(std::size_t live) {
-  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * config_.growth);
-  const std::size_t wanted = std::max(config_.minimum_bytes, grown);
-  trigger_ = std::max(std::min(wanted, config_.maximum_bytes), live + heap::kBlockBytes);
-  space_->set_budget(trigger_ - live);
+void Heap::set_budget() {
+  const auto until = [this](std::size_t bytes) { return bytes - std::min(bytes, live_); };
+  const std::size_t wanted =
+      barrier_ != nullptr ? std::min(pacing_.nursery_bytes(), until(config_.maximum_bytes))
+                          : until(pacing_.trigger_bytes());
+  const std::size_t budget = std::max(wanted, heap::kBlockBytes);
+  space_->set_budget(budget);
+  trigger_ = live_ + budget;
 }
 
 Expected<> Heap::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
@@ -302,9 +358,10 @@ Expected<> Heap::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes
   if (auto done = space_->set_maximum(maximum_bytes); !done) return done;
   config_.minimum_bytes = minimum_bytes;
   config_.maximum_bytes = maximum_bytes;
-  const std::size_t used = space_->used();
-  set_budget(live_);
-  space_->set_budget(trigger_ > used ? trigger_ - used : 0);
+  pacing_.set_limits(minimum_bytes, maximum_bytes);
+  const std::size_t spent = space_->used() - std::min(space_->used(), live_);
+  set_budget();
+  space_->spend_elsewhere(spent);
   return {};
 }
 
@@ -336,8 +393,7 @@ weir_statistics Heap::statistics() {
   statistics.pause_ns_max = cycles.pauses.max;
   statistics.live_bytes = cycles.last.result.live_bytes;
   statistics.freed_bytes = cycles.last.result.freed_bytes;
-  statistics.external_bytes =
-      static_cast<std::uint64_t>(std::max<std::int64_t>(0, external_.load()));
+  statistics.external_bytes = external_bytes();
   statistics.weak_cells = weak_cells_.size();
   statistics.ephemerons = ephemerons_.size();
   statistics.finalizers = finalizers_.registered();

@@ -2,7 +2,8 @@
 // The C API is a thin layer over this.
 //
 // Two mutators may find at the same time that a collection is due: one of them does it, the others
-// wait, and look again. What happens in a collection is in collection.cpp.
+// wait, and look again. What happens in a collection is in collection.cpp, when it comes and which
+// one in pacing.cpp.
 #pragma once
 
 #include <weir/weir.h>
@@ -19,6 +20,7 @@
 #include "runtime/collector/mark_work.hpp"
 #include "runtime/collector/marker.hpp"
 #include "runtime/collector/mutator.hpp"
+#include "runtime/collector/pacing.hpp"
 #include "runtime/collector/roots.hpp"
 #include "runtime/collector/weak_cells.hpp"
 #include "runtime/heap/space.hpp"
@@ -46,11 +48,11 @@ class Heap final : public weir_heap, private threads::WorldOwner {
 
   // -- Collections --
   // Errors: busy (no_collect, or inside a finalizer or a callback).
-  Expected<> collect(Mutator& mutator);
+  Expected<> collect(Mutator& mutator, Scope scope);
   void poll(Mutator& mutator);
   // The same; with `look`, which is called at its end: the world is stopped, everything swept, and
   // only live objects are left.
-  Expected<> look_around(Mutator& mutator, const os::FunctionRef<void()>* look);
+  Expected<> look_around(Mutator& mutator, os::FunctionRef<void()> look);
   std::size_t run_finalizers(Mutator& mutator, std::size_t most);
 
   // -- Limits --
@@ -59,6 +61,10 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   void on_out_of_memory(weir_out_of_memory handler, void* data);
   void add_external(std::ptrdiff_t change);
   weir_statistics statistics();
+  // nullptr: no generations.
+  const barrier::Barrier* barrier() const { return barrier_.get(); }
+  // Why better ones were not taken.
+  const std::vector<BarrierRefusal>& barrier_refusals() const { return barrier_refusals_; }
 
   // The object at an address. Stops the world where somebody else is allocating.
   std::optional<heap::Found> find(Mutator& mutator, Address address);
@@ -86,21 +92,30 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   friend class Collection;
 
   explicit Heap(const weir_config& config);
+  Expected<> choose_barrier();
   void on_thread_exit(threads::MutatorThread& thread) noexcept override;
 
   tl::expected<Address, heap::Refusal> try_to_allocate(Mutator& mutator, heap::KindTag kind,
                                                        std::size_t bytes, std::size_t alignment,
                                                        bool whatever_the_budget);
   bool may_collect(const Mutator& mutator) const;
+  Expected<> may_collect_now(const Mutator& mutator) const;
   // False: another mutator did it meanwhile.
-  bool collect_now(observe::Reason reason, const os::FunctionRef<void()>* look = nullptr);
+  bool collect_now(Scope scope, observe::Reason reason,
+                   const os::FunctionRef<void()>* look = nullptr);
+  void collect_for_stress();
   // Takes cycle_lock_. False: another had it, and gave it back; it is not taken.
   bool wait_for_turn();
-  void set_budget(std::size_t live);
+  void set_budget();
+  std::size_t external_bytes() const {
+    return static_cast<std::size_t>(std::max<std::int64_t>(0, external_.load()));
+  }
   bool ask_for_memory(Mutator& mutator, std::size_t bytes);
 
   weir_config config_;
   const WordFormat format_;
+  std::unique_ptr<barrier::Barrier> barrier_;  // watches the space: outlives it
+  std::vector<BarrierRefusal> barrier_refusals_;
   std::unique_ptr<heap::Space> space_;
   std::unique_ptr<observe::EventStream> events_;
   threads::World world_{this};
@@ -122,8 +137,12 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   weir_out_of_memory out_of_memory_ = nullptr;
   void* out_of_memory_data_ = nullptr;
   std::size_t allocated_ = 0;  // bytes, by mutators, as of the last collection
-  std::size_t live_ = 0;       // found by the last collection
+  std::size_t live_ = 0;       // marked, as of the last collection
   std::size_t trigger_ = 0;
+  Pacing pacing_;
+  // Old objects that reach memory outside the heap: no barrier watches that.
+  os::OffHeapVector<Address> reachers_;
+  unsigned stress_cycles_ = 0;
   std::atomic<std::int64_t> external_{0};
 };
 

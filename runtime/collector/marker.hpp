@@ -1,5 +1,6 @@
 // One marking thread's work: takes addresses from its stack, marks the objects they lie in, and
-// puts what those refer to on the stack. The world is stopped, nothing is unswept.
+// puts what those refer to on the stack. The world is stopped. In a full cycle nothing is unswept;
+// in a minor one whatever lies in an old block is marked, and an edge there leads nowhere.
 //
 // Before an address is looked at, its metadata and its first line are prefetched, and it waits in a
 // short queue until they are there (Cher, Hosking, Vitek: Software prefetching for mark-sweep
@@ -9,7 +10,9 @@
 #include <cstddef>
 
 #include "runtime/collector/mark_work.hpp"
+#include "runtime/collector/scope.hpp"
 #include "runtime/collector/tracer.hpp"
+#include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::collector {
 
@@ -18,15 +21,26 @@ class Ephemerons;
 class Marker final : public Tracer<Marker> {
  public:
   // `ephemerons`: whose values are marked with their keys; nullptr: none are yet.
-  Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool,
+  Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool, Scope scope,
          const Ephemerons* ephemerons);
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
 
-  void add(Address object) { edge(Address(), object); }  // null is ignored
-  void edge(Address /*slot*/, Address target) {
-    if (target != Address()) stack_.push(target.value());
+  void add(Address object) {  // null is ignored
+    if (object != Address()) edge(Address(), object);
   }
+  void edge(Address /*slot*/, Address target) {
+    if (scope_ == Scope::young) {
+      if (!space_.may_be_young(target)) return;
+      ++edges_to_young_;
+    }
+    stack_.push(target.value());
+  }
+  // Traces the marked objects in the range, so far as they lie in it: old ones, in a minor cycle.
+  // Answers whether they refer to blocks with young objects.
+  bool scan_old(Range range);
+  // Traces one object, which is marked.
+  void rescan(Address start) { trace(space_.describe(start), 0); }
   void flush() { stack_.flush(); }  // everything to the pool, for others to take
 
   // Until there is nothing left anywhere: to be called by as many markers as are named.
@@ -35,6 +49,9 @@ class Marker final : public Tracer<Marker> {
   void set_ephemerons(const Ephemerons* ephemerons) { ephemerons_ = ephemerons; }
   std::size_t marked_bytes() const { return marked_bytes_; }
   std::size_t marked_objects() const { return marked_objects_; }
+  std::size_t scanned_bytes() const { return scanned_bytes_; }  // by scan_old
+  // Of those it marked, the ones that reach memory outside the heap.
+  const os::OffHeapVector<Address>& reachers() const { return reachers_; }
 
  private:
   static constexpr std::size_t kAhead = 8;         // addresses in the queue, a power of two
@@ -43,12 +60,19 @@ class Marker final : public Tracer<Marker> {
   void drain();
   void visit(Address address);
   void trace(const heap::Found& object, std::size_t from);
+  void scan_small(Range part, Range block);
+  void scan_large(Range part);
+  void scan_part(const heap::Found& object, Range part);
 
   const unsigned epoch_;
+  const Scope scope_;
   MarkStack stack_;
   const Ephemerons* ephemerons_;
   std::size_t marked_bytes_ = 0;
   std::size_t marked_objects_ = 0;
+  std::size_t scanned_bytes_ = 0;
+  std::size_t edges_to_young_ = 0;
+  os::OffHeapVector<Address> reachers_;
 };
 
 }  // namespace weir::collector

@@ -17,6 +17,8 @@ namespace {
 constexpr char kConfiguring[] = "configuring a heap";
 constexpr std::size_t kSmallestMaximum = std::size_t{1} << 20;
 constexpr unsigned kMostMarkers = 64;
+constexpr std::uint64_t kLongestPause = 10'000'000'000;
+constexpr std::size_t kSmallestNursery = heap::kBlockBytes;
 
 std::size_t half_of_memory() {
   const long pages = ::sysconf(_SC_PHYS_PAGES);
@@ -44,6 +46,8 @@ weir_config default_config() {
   config.minimum_bytes = std::size_t{32} << 20;
   config.maximum_bytes = half_of_memory();
   config.growth = 2;
+  config.generations = true;
+  config.pause_target_ns = 2'000'000;
   config.huge_pages = WEIR_HUGE_PAGES_PREFER;
   config.slot_mask = ~std::uintptr_t{0};
   config.conservative_mask = ~std::uintptr_t{0};
@@ -67,6 +71,9 @@ Expected<weir_config> checked_config(const weir_config& given) {
   const auto verify = number(os::Variable::verify);
   if (!verify) return Unexpected(verify.error());
   if (*verify) config.verify = **verify != 0;
+  const auto generations = number(os::Variable::generations);
+  if (!generations) return Unexpected(generations.error());
+  if (*generations) config.generations = **generations != 0;
   const auto deterministic = number(os::Variable::deterministic);
   if (!deterministic) return Unexpected(deterministic.error());
   if (*deterministic) config.deterministic = **deterministic != 0;
@@ -78,6 +85,13 @@ Expected<weir_config> checked_config(const weir_config& given) {
     return Unexpected(right.error());
   if (!(config.growth > 1 && config.growth <= 100))
     return fail(ErrorCode::invalid_argument, kConfiguring, "growth is above 1 and at most 100");
+  if (stored_value(config.barrier) > WEIR_BARRIER_ALWAYS_DIRTY)
+    return fail(ErrorCode::invalid_argument, kConfiguring, "barrier is none of its values");
+  if (config.pause_target_ns == 0 || config.pause_target_ns > kLongestPause)
+    return fail(ErrorCode::invalid_argument, kConfiguring, "pause_target_ns is 1 to 10^10");
+  if (config.nursery_bytes != 0 && config.nursery_bytes < kSmallestNursery)
+    return fail(ErrorCode::invalid_argument, kConfiguring,
+                "nursery_bytes is 0, or at least 64 KiB");
   if (config.markers > kMostMarkers)
     return fail(ErrorCode::invalid_argument, kConfiguring, "markers is at most 64");
   if (stored_value(config.huge_pages) > WEIR_HUGE_PAGES_NEVER)

@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "runtime/collector/closure.hpp"
 #include "runtime/collector/heap.hpp"
 #include "runtime/collector/reachable.hpp"
 #include "runtime/os/last_words.hpp"
@@ -25,7 +26,31 @@ std::string_view kind_name(const heap::Space& space, heap::KindTag kind) {
   return space.kinds().of(kind).name;
 }
 
-void check_edge(const heap::Space& space, Address object, const Reachable::Edge& edge) {
+// What is known of the memory that a slot lies in.
+const char* page_state(heap::Space& space, Address slot) {
+  if (space.remembered_set() == nullptr || !space.committed().contains(slot)) return "unwatched";
+  const heap::Block& block = space.region().block(space.region().block_of(slot));
+  if (!block.armed) return block.young ? "in a young block" : "unarmed";
+  return space.remembered_set()->is_hot(slot) ? "hot" : "armed";
+}
+
+const char* barrier_name(const Heap& heap) {
+  return heap.barrier() != nullptr ? name_of(heap.barrier()->kind()) : "none";
+}
+
+[[noreturn]] void give_up_on(Heap& heap, Address parent, Address slot, Address object) {
+  heap::Space& space = heap.space();
+  const heap::Found from = space.describe(parent);
+  const heap::Found to = space.describe(object);
+  give_up("verify: an object was missed: %#" PRIxPTR " (%s, %zu bytes), referred to by %#" PRIxPTR
+          " (%s, %zu bytes) in the slot at offset %zu; its page is %s, the barrier %s",
+          object.value(), kind_name(space, to.kind).data(), to.range.size, parent.value(),
+          kind_name(space, from.kind).data(), from.range.size,
+          slot == Address() ? 0 : slot - parent, page_state(space, slot), barrier_name(heap));
+}
+
+void check_edge(Heap& heap, Address object, const Reachable::Edge& edge) {
+  const heap::Space& space = heap.space();
   if (space.is_marked(object)) return;
   const heap::Found found = space.describe(object);
   if (edge.root != nullptr)
@@ -33,15 +58,15 @@ void check_edge(const heap::Space& space, Address object, const Reachable::Edge&
             " (%s, %zu bytes), referred to by %s at %#" PRIxPTR,
             object.value(), kind_name(space, found.kind).data(), found.range.size, edge.root,
             edge.slot.value());
-  const heap::Found parent = space.describe(edge.parent);
-  give_up("verify: an object was missed: %#" PRIxPTR " (%s, %zu bytes), referred to by %#" PRIxPTR
-          " (%s, %zu bytes) in the slot at offset %zu",
-          object.value(), kind_name(space, found.kind).data(), found.range.size,
-          edge.parent.value(), kind_name(space, parent.kind).data(), parent.range.size,
-          edge.slot == Address() ? 0 : edge.slot - edge.parent);
+  give_up_on(heap, edge.parent, edge.slot, object);
 }
 
-void check_trace(Heap& heap, std::size_t marked) {
+void check_closure(Heap& heap) {
+  const Closure::Missed missed = Closure(heap).find();
+  if (missed.object != Address()) give_up_on(heap, missed.parent, missed.slot, missed.object);
+}
+
+void check_trace(Heap& heap, Scope scope, std::size_t marked) {
   Reachable reachable(heap);
   if (!reachable.walk()) {
     os::say("verify: no memory for the second trace of this collection");
@@ -51,10 +76,9 @@ void check_trace(Heap& heap, std::size_t marked) {
     give_up("verify: the slot at %#" PRIxPTR " (in %s, %#" PRIxPTR ") refers to no object",
             edge->slot.value(), edge->root != nullptr ? edge->root : "an object",
             edge->parent.value());
-  const heap::Space& space = heap.space();
   reachable.for_each(
-      [&](Address object, const Reachable::Edge& edge) { check_edge(space, object, edge); });
-  if (reachable.size() != marked)
+      [&](Address object, const Reachable::Edge& edge) { check_edge(heap, object, edge); });
+  if (scope == Scope::all && reachable.size() != marked)
     give_up("verify: %zu objects are marked, but %zu can be reached", marked, reachable.size());
 }
 
@@ -77,9 +101,10 @@ void check_blocks(const heap::Space& space) {
 
 }  // namespace
 
-void verify(Heap& heap, std::size_t marked) {
+void verify(Heap& heap, Scope scope, std::size_t marked) {
   const heap::Space& space = heap.space();
-  check_trace(heap, marked);
+  check_trace(heap, scope, marked);
+  if (scope == Scope::young) check_closure(heap);
   heap.weak_cells().for_each(
       [&](Address object) { check_table(space, "a weak reference", object); });
   heap.ephemerons().for_each([&](Address key, Address value) {

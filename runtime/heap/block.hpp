@@ -2,14 +2,20 @@
 //
 //   unused -> free -> owned -> filled -> unswept -> swept
 //
-//   free -> large                  pages for large objects
-//   unswept, swept -> owned        a mutator picks it for its holes
-//   owned -> swept                 and finds too few
-//   unswept, swept, large -> free  nothing lives in it
-//   swept -> unswept               the next collection
+//   free -> large                          pages for large objects
+//   unswept, swept -> owned                a mutator picks it for its holes
+//   owned -> swept                         and finds too few
+//   filled, unswept, swept, large -> free  nothing lives in it
+//   swept -> unswept                       the next full collection
 //
-// A collection turns owned, filled and swept blocks into unswept ones; whoever needs one next finds
+// A collection turns filled blocks with survivors into unswept ones; whoever needs one next finds
 // its free runs. A block that a mutator stopped by a signal allocates into stays owned throughout.
+//
+// Beside its state a block has an age: young while it may hold objects allocated since the last
+// collection, else old. An old block with references in it is armed: the barrier watches its pages.
+//
+//   young, unarmed --the next collection--> old, armed --picked for its holes, or ahead of that-->
+//   young again, with old objects in it, all of which the next collection looks at
 #pragma once
 
 #include <atomic>
@@ -35,8 +41,8 @@ constexpr bool is_legal(BlockState from, BlockState to) {
     case BlockState::unused:
       return false;
     case BlockState::free:
-      return from == BlockState::unused || from == BlockState::unswept ||
-             from == BlockState::swept || from == BlockState::large;
+      return from == BlockState::unused || from == BlockState::filled ||
+             from == BlockState::unswept || from == BlockState::swept || from == BlockState::large;
     case BlockState::owned:
       return from == BlockState::free || from == BlockState::unswept || from == BlockState::swept;
     case BlockState::filled:
@@ -64,8 +70,20 @@ class Block {
     return now != BlockState::unused && now != BlockState::free && now != BlockState::large;
   }
 
-  bool leaf = false;              // only leaf objects: nothing here is ever scanned
-  bool pristine = false;          // memory and metadata are zeros, as the kernel gave them
+  // Something in it was marked by the collection that is marking. Any marker.
+  void note_survivor() {
+    if (!has_survivors()) survivors_.store(true, std::memory_order_relaxed);
+  }
+  bool has_survivors() const { return survivors_.load(std::memory_order_relaxed); }
+  void forget_survivors() { survivors_.store(false, std::memory_order_relaxed); }
+
+  bool leaf = false;      // only leaf objects: nothing here is ever scanned
+  bool pristine = false;  // memory and metadata are zeros, as the kernel gave them
+  bool young = false;     // in the space's list of young blocks
+  bool has_old = false;   // young, and objects from before are in it, which the barrier missed
+  // Writes to its pages are recorded, but for hot ones; of large ones, to some of its pages. A free
+  // block may still be armed: whoever takes it disarms it [ages-apart].
+  bool armed = false;
   std::uint16_t large_units = 0;  // large: which units belong to an object
   // swept, in granules: the longest free run, and all of them.
   std::uint16_t longest_run = 0;
@@ -73,6 +91,7 @@ class Block {
 
  private:
   std::atomic<BlockState> state_{BlockState::unused};
+  std::atomic<bool> survivors_{false};
 };
 
 }  // namespace weir::heap

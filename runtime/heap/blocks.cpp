@@ -82,21 +82,39 @@ void Blocks::give_back(BlockIndex first, std::size_t count) {
   in_use_ -= count;
 }
 
+bool Blocks::has_hole(BlockIndex index, bool leaf, std::size_t granules) const {
+  const Block& block = region_->block(index);
+  if (block.leaf != leaf) return false;
+  const BlockState state = block.state();
+  return state == BlockState::unswept ||
+         (state == BlockState::swept && block.longest_run >= granules);
+}
+
 std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granules) {
-  for (std::size_t& at = cursor_[leaf]; at < frontier_;) {
-    const BlockIndex index = BlockIndex(at++);
-    const Block& block = region_->block(index);
-    if (block.leaf != leaf) continue;
-    const BlockState state = block.state();
-    if (state == BlockState::unswept ||
-        (state == BlockState::swept && block.longest_run >= granules))
-      return index;
+  Offers& offers = offers_[leaf];
+  while (offers.first_added < offers.added.size()) {
+    const BlockIndex index = offers.added[offers.first_added++];
+    if (has_hole(index, leaf, granules)) return index;
+  }
+  offers.added.clear();
+  offers.first_added = 0;
+  while (offers.cursor < frontier_) {
+    const BlockIndex index = BlockIndex(offers.cursor++);
+    if (has_hole(index, leaf, granules)) return index;
   }
   return std::nullopt;
 }
 
+void Blocks::add_with_holes(BlockIndex index) {
+  // Without memory for it, it is offered after the next full collection.
+  (void)offers_[region_->block(index).leaf].added.push_back(index);
+}
+
 void Blocks::restart() {
-  cursor_[0] = cursor_[1] = 0;
+  for (Offers& offers : offers_) {
+    offers.added.clear();
+    offers.first_added = offers.cursor = 0;
+  }
 }
 
 std::size_t Blocks::trim() {

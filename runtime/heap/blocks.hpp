@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "runtime/heap/region.hpp"
-#include "runtime/os/off_heap.hpp"
+#include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::heap {
 
@@ -19,10 +19,11 @@ class Blocks {
   Expected<BlockIndex> take(std::size_t count, BlockState state, std::size_t alignment = 1);
   void give_back(BlockIndex first, std::size_t count);
 
-  // The next block of this sort in address order that is unswept, or swept with a run of at least
-  // `granules`; each is offered once until restart().
+  // The next block of this sort that is unswept, or swept with a run of at least `granules`: first
+  // those that were added, then all in address order. Each is offered once.
   std::optional<BlockIndex> next_with_holes(bool leaf, std::size_t granules);
-  void restart();
+  void add_with_holes(BlockIndex index);
+  void restart();  // all are offered again, in address order
 
   std::size_t in_use() const { return in_use_; }
   std::size_t frontier() const { return frontier_; }  // no block from here on was ever used
@@ -44,7 +45,14 @@ class Blocks {
   std::size_t frontier_ = 0;
   std::size_t in_use_ = 0;
   std::size_t limit_ = 0;
-  std::size_t cursor_[2] = {0, 0};  // of next_with_holes, by `leaf`
+  // Of next_with_holes, by `leaf`.
+  struct Offers {
+    os::OffHeapVector<BlockIndex> added;
+    std::size_t first_added = 0;
+    std::size_t cursor = 0;
+  };
+  bool has_hole(BlockIndex index, bool leaf, std::size_t granules) const;
+  Offers offers_[2];
 };
 
 }  // namespace weir::heap

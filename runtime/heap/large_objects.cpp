@@ -5,8 +5,10 @@
 namespace weir::heap {
 
 Expected<std::uint32_t> LargeObjects::new_record() {
-  if (first_unused_ != 0) return first_unused_ - 1;
-  if (!records_.push_back({})) return fail(ErrorCode::out_of_memory, "allocating a large object");
+  const bool has_room = young_.make_room();
+  if (has_room && first_unused_ != 0) return first_unused_ - 1;
+  if (!has_room || !records_.push_back({}))
+    return fail(ErrorCode::out_of_memory, "allocating a large object");
   first_unused_ = static_cast<std::uint32_t>(records_.size());
   return first_unused_ - 1;
 }
@@ -35,24 +37,31 @@ std::optional<Address> LargeObjects::find_hole(std::size_t units) {
 
 Expected<LargeObjects::Place> LargeObjects::find_place(std::size_t units, std::size_t alignment) {
   if (alignment <= region_->unit_bytes())
-    if (const auto hole = find_hole(units)) return Place{*hole, false};
+    if (const auto hole = find_hole(units)) {
+      const Range pages{*hole, units * region_->unit_bytes()};
+      const bool armed = region_->block(region_->block_of(*hole)).armed;
+      return Place{*hole, false, armed ? pages : Range()};
+    }
   const unsigned per_block = region_->units_per_block();
   const std::size_t count = (units + per_block - 1) / per_block;
   const std::size_t block_alignment = std::max<std::size_t>(1, alignment / kBlockBytes);
   auto first = blocks_->take(count, BlockState::large, block_alignment);
   if (!first) return Unexpected(first.error());
   bool pristine = true;
+  bool armed = false;
   for (std::size_t i = 0; i < count; ++i) {
     Block& block = region_->block(BlockIndex(first->value + i));
     pristine = pristine && block.pristine;
     block.pristine = false;
+    armed = armed || block.armed;
+    block.armed = false;
     block.leaf = false;
     block.large_units = 0;
   }
   const Range blocks = {region_->range_of(*first).begin, count * kBlockBytes};
   if (!pristine) region_->metadata().clear(blocks);
   first_hole_ = std::min(first_hole_, first->value + count - 1);
-  return Place{blocks.begin, pristine};
+  return Place{blocks.begin, pristine, armed ? blocks : Range()};
 }
 
 void LargeObjects::occupy(Address begin, std::size_t units, std::uint32_t owner) {
@@ -78,7 +87,8 @@ Expected<LargeObjects::Place> LargeObjects::allocate(std::size_t bytes, std::siz
 
   LargeObject& object = records_[*record];
   first_unused_ = object.next_unused;
-  object = {{place->begin, round_to_granules(bytes)}, kind, 0, units};
+  object = {{place->begin, round_to_granules(bytes)}, kind, 0, false, units};
+  (void)young_.push_back(*record);  // there is room
   occupy(place->begin, units, *record + 1);
   bytes_ += object.range.size;
   region_->metadata().store(place->begin, kind.start_byte());
@@ -105,15 +115,30 @@ void LargeObjects::free(LargeObject& object) {
     if (region_->block(index).large_units == 0) blocks_->give_back(index, 1);
 }
 
-std::size_t LargeObjects::sweep(unsigned epoch) {
-  std::size_t freed = 0;
-  for (LargeObject& object : records_) {
-    if (object.range.empty() || region_->metadata().load(object.range.begin).mark() == epoch)
-      continue;
-    freed += object.range.size;
-    free(object);
+std::size_t LargeObjects::judge(LargeObject& object, unsigned epoch, Survived survived) {
+  if (object.range.empty()) return 0;
+  if (region_->metadata().load(object.range.begin).mark() == epoch) {
+    if (!object.armed && !object.kind.is_leaf()) survived(object);
+    return 0;
   }
+  const std::size_t freed = object.range.size;
+  free(object);
+  return freed;
+}
+
+std::size_t LargeObjects::sweep(unsigned epoch, Survived survived) {
+  std::size_t freed = 0;
+  for (LargeObject& object : records_) freed += judge(object, epoch, survived);
+  young_.clear();
   first_hole_ = 0;
+  return freed;
+}
+
+std::size_t LargeObjects::sweep_young(unsigned epoch, Survived survived) {
+  std::size_t freed = 0;
+  for (const std::uint32_t index : young_) freed += judge(records_[index], epoch, survived);
+  if (freed != 0) first_hole_ = 0;
+  young_.clear();
   return freed;
 }
 

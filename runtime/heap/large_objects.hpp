@@ -17,6 +17,7 @@ struct LargeObject {
   Range range;  // whole granules; empty: the record is unused
   KindTag kind;
   std::uint32_t next_unused = 0;
+  bool armed = false;  // its pages are
   std::size_t units = 0;
 };
 
@@ -27,14 +28,18 @@ class LargeObjects {
   struct Place {
     Address begin;
     bool is_zeroed = false;
+    Range armed;  // what of it has to be disarmed first; empty: nothing
   };
   // Not marked. Unless it is zeroed, the caller does that, before a collection can look at it.
   // `alignment` is a power of two up to 2 MiB. Errors: out_of_memory.
   Expected<Place> allocate(std::size_t bytes, std::size_t alignment, KindTag kind);
   // The object that lies at `address` (its own bytes or the rest of its last unit); nullptr: none.
   const LargeObject* find(Address address) const;
-  // Frees what is not marked in `epoch`; bytes.
-  std::size_t sweep(unsigned epoch);
+  // Frees what is not marked in `epoch`, of all objects or of those allocated since the last sweep;
+  // bytes. Calls `survived` for those that are not armed and may refer to others.
+  using Survived = os::FunctionRef<void(LargeObject&)>;
+  std::size_t sweep(unsigned epoch, Survived survived);
+  std::size_t sweep_young(unsigned epoch, Survived survived);
   void for_each(os::FunctionRef<void(const LargeObject&)> visit) const;
   std::size_t bytes() const { return bytes_; }  // of all objects
 
@@ -44,6 +49,7 @@ class LargeObjects {
   Expected<std::uint32_t> new_record();
   void occupy(Address begin, std::size_t units, std::uint32_t owner);
   void free(LargeObject& object);
+  std::size_t judge(LargeObject& object, unsigned epoch, Survived survived);
   std::uint16_t all_units() const {
     return static_cast<std::uint16_t>((1u << region_->units_per_block()) - 1);
   }
@@ -52,6 +58,7 @@ class LargeObjects {
   Blocks* blocks_;
   os::OffHeapVector<LargeObject> records_;  // a unit's owner is an index + 1
   std::uint32_t first_unused_ = 0;          // index + 1; 0: none
+  os::OffHeapVector<std::uint32_t> young_;  // indices: allocated since the last sweep
   std::size_t bytes_ = 0;
   std::size_t first_hole_ = 0;  // no block below has a hole
 };

@@ -2,7 +2,7 @@
 // granule, a record for each block, the owner of each unit of large objects. Memory stands behind
 // them arena by arena, as far as the heap has grown.
 //
-//   | objects ...                | metadata, 1/16 | blocks, 1/8192 | units, 1/1024 |
+//   | objects ...                | metadata, 1/16 | blocks, 1/4096 | units, 1/1024 |
 //     committed up to committed()
 //
 // Reading is free for all; commit_next is called under the heap's lock.

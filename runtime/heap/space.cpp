@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/os/last_words.hpp"
+
 namespace weir::heap {
 namespace {
 
@@ -19,6 +21,12 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
+  if (options.barrier != nullptr) {
+    auto remembered =
+        RememberedSet::create(space->region_, *options.barrier, options.may_measure);
+    if (!remembered) return Unexpected(remembered.error());
+    space->remembered_ = std::move(*remembered);
+  }
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
 }
@@ -43,17 +51,54 @@ void Space::spend(std::size_t bytes) {
   used_ += bytes;
 }
 
-void Space::sweep(BlockIndex index, Range keep) {
+void Space::open(BlockIndex index) {
   Block& block = region_.block(index);
-  const Range range = region_.range_of(index);
-  const SweepResult result = sweep_block(metadata(), range, epoch_, keep);
+  block.armed = false;
+  if (block.young) return;
+  if (!young_blocks_.push_back(index)) os::last_words("no memory for the list of young blocks");
+  block.young = true;
+  block.forget_survivors();
+}
+
+Range Space::open_ahead(BlockIndex index) {
+  constexpr std::size_t kAhead = 8;  // blocks for one system call
+  const bool was_armed = region_.block(index).armed;
+  open(index);
+  if (!was_armed) return {};
+  BlockIndex end(index.value + 1);
+  for (; end.value < blocks_.frontier() && end.value - index.value < kAhead; ++end.value) {
+    Block& next = region_.block(end);
+    if (!next.armed) break;
+    if (next.state() == BlockState::free) {
+      next.armed = false;
+    } else if (next.state() == BlockState::unswept || next.state() == BlockState::swept) {
+      open(end);
+      next.has_old = true;
+    } else {
+      break;
+    }
+  }
+  return Range::between(region_.range_of(index).begin, region_.range_of(end).begin);
+}
+
+void Space::find_free_runs(BlockIndex index, Range keep) {
+  Block& block = region_.block(index);
+  const SweepResult result = sweep_block(metadata(), region_.range_of(index), epoch_, keep);
   block.longest_run = static_cast<std::uint16_t>(result.longest_run);
   block.free_granules = static_cast<std::uint16_t>(kBlockGranules - result.live_granules);
-  if (poison_) {
-    for (Range run = next_free_run(metadata(), range.begin, range.end(), kGranuleBytes);
-         !run.empty(); run = next_free_run(metadata(), run.end(), range.end(), kGranuleBytes))
-      if (!keep.contains(run)) std::memset(run.begin.as(), kPoison, run.size);
-  }
+}
+
+void Space::poison(BlockIndex index, Range keep) {
+  if (!poison_) return;
+  const Range range = region_.range_of(index);
+  for (Range run = next_free_run(metadata(), range.begin, range.end(), kGranuleBytes);
+       !run.empty(); run = next_free_run(metadata(), run.end(), range.end(), kGranuleBytes))
+    if (!keep.contains(run)) std::memset(run.begin.as(), kPoison, run.size);
+}
+
+void Space::sweep(BlockIndex index, Range keep) {
+  find_free_runs(index, keep);
+  poison(index, keep);
 }
 
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules) {
@@ -68,13 +113,21 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
       region_.block(*index).become(BlockState::owned);
     }
     Block& block = region_.block(*index);
-    if (!is_swept) sweep(*index, {});
-    const std::lock_guard guard(lock_);
-    if (block.longest_run >= granules) {
+    if (!is_swept) find_free_runs(*index, {});
+    Range to_disarm;
+    {
+      const std::lock_guard guard(lock_);
+      if (block.longest_run < granules) {
+        block.become(BlockState::swept);
+        continue;
+      }
       spend(std::size_t{block.free_granules} * kGranuleBytes);
-      return index;
+      to_disarm = open_ahead(*index);
+      block.has_old = block.free_granules != kBlockGranules;
     }
-    block.become(BlockState::swept);
+    disarm(to_disarm);
+    poison(*index, {});
+    return index;
   }
 }
 
@@ -86,18 +139,25 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
   }
   if (holes)
     if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
-  const std::lock_guard guard(lock_);
-  auto taken = blocks_.take(1, BlockState::owned);
-  if (!taken) {
-    finish_sweeping();
+  Range to_disarm;
+  Expected<BlockIndex> taken;
+  {
+    const std::lock_guard guard(lock_);
     taken = blocks_.take(1, BlockState::owned);
+    if (!taken) {
+      finish_sweeping();
+      taken = blocks_.take(1, BlockState::owned);
+    }
+    if (!taken) return tl::unexpected(Refusal::out_of_memory);
+    spend(kBlockBytes);
+    to_disarm = open_ahead(*taken);
+    Block& block = region_.block(*taken);
+    block.has_old = false;
+    block.leaf = leaf;
+    block.longest_run = kBlockGranules;
+    metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
   }
-  if (!taken) return tl::unexpected(Refusal::out_of_memory);
-  spend(kBlockBytes);
-  Block& block = region_.block(*taken);
-  block.leaf = leaf;
-  block.longest_run = kBlockGranules;
-  metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
+  disarm(to_disarm);
   return *taken;
 }
 
@@ -115,7 +175,14 @@ tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::siz
     if (!place) return tl::unexpected(Refusal::out_of_memory);
     spend(bytes);
     allocated_large_ += bytes;
+    const BlockIndex last = region_.block_of(place->begin + (bytes - 1));
+    for (BlockIndex index = region_.block_of(place->begin); index <= last; ++index.value) {
+      const bool armed = region_.block(index).armed;  // other objects in it stay so
+      open(index);
+      region_.block(index).armed = armed;
+    }
   }
+  disarm(place->armed);
   if (!place->is_zeroed) std::memset(place->begin.as(), 0, bytes);
   return place->begin;
 }
@@ -168,7 +235,14 @@ void Space::finish_sweeping() {
   for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
     Block& block = region_.block(BlockIndex(i));
     if (block.state() != BlockState::unswept) continue;
-    sweep(BlockIndex(i), {});
+    find_free_runs(BlockIndex(i), {});
+    if (poison_) {
+      const bool armed = block.armed;
+      open(BlockIndex(i));
+      block.has_old = true;
+      if (armed) disarm(region_.range_of(BlockIndex(i)));
+      poison(BlockIndex(i), {});
+    }
     if (block.free_granules == kBlockGranules)
       blocks_.give_back(BlockIndex(i), 1);
     else
@@ -176,19 +250,117 @@ void Space::finish_sweeping() {
   }
 }
 
-void Space::end_marking(std::size_t live) {
-  for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
-    Block& block = region_.block(BlockIndex(i));
-    if (block.state() == BlockState::filled || block.state() == BlockState::swept)
-      block.become(BlockState::unswept);
+void Space::begin_marking() {
+  epoch_ = next_epoch(epoch_);
+  for (std::size_t i = 0; i < blocks_.frontier(); ++i)
+    region_.block(BlockIndex(i)).forget_survivors();
+}
+
+void Space::begin_young_marking() {
+  for (const BlockIndex index : young_blocks_) region_.block(index).forget_survivors();
+}
+
+// Neighbouring blocks are armed by one system call.
+class Space::ArmingRun {
+ public:
+  explicit ArmingRun(Space& space) : space_(space) {}
+  ~ArmingRun() { flush(); }
+  ArmingRun(const ArmingRun&) = delete;
+  ArmingRun& operator=(const ArmingRun&) = delete;
+
+  // In address order.
+  void add(BlockIndex index) {
+    Block& block = space_.region_.block(index);
+    if (space_.remembered_ == nullptr || block.leaf || block.armed) return;
+    block.armed = true;
+    const Range range = space_.region_.range_of(index);
+    if (range.begin != run_.end()) flush();
+    if (run_.empty()) run_.begin = range.begin;
+    run_.size += range.size;
   }
-  large_.sweep(epoch_);
+
+ private:
+  void flush() {
+    if (!run_.empty()) space_.remembered_->arm(run_);
+    run_ = {};
+  }
+
+  Space& space_;
+  Range run_;
+};
+
+void Space::arm_large(LargeObject& object) {
+  if (remembered_ == nullptr) return;
+  const Range pages{object.range.begin, object.units * region_.unit_bytes()};
+  remembered_->arm(pages);
+  object.armed = true;
+  const BlockIndex last = region_.block_of(pages.end() - 1);
+  for (BlockIndex index = region_.block_of(pages.begin); index <= last; ++index.value)
+    region_.block(index).armed = true;
+}
+
+void Space::end_marking(std::size_t live) {
+  large_.sweep(epoch_, [this](LargeObject& object) { arm_large(object); });
   blocks_.restart();
+  young_blocks_.clear();
+  ArmingRun run(*this);
+  for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
+    const BlockIndex index(i);
+    Block& block = region_.block(index);
+    block.young = false;
+    const BlockState state = block.state();
+    if (state == BlockState::owned) {
+      open(index);
+      block.has_old = true;
+    } else if (state == BlockState::filled || state == BlockState::swept) {
+      if (block.has_survivors()) {
+        block.become(BlockState::unswept);
+        run.add(index);
+      } else {
+        blocks_.give_back(index, 1);
+      }
+    }
+  }
+  used_ = live;
+}
+
+void Space::end_young_marking(std::size_t live) {
+  large_.sweep_young(epoch_, [this](LargeObject& object) { arm_large(object); });
+  std::sort(young_blocks_.begin(), young_blocks_.end());
+  std::size_t kept = 0;
+  ArmingRun run(*this);
+  for (const BlockIndex index : young_blocks_) {
+    Block& block = region_.block(index);
+    const BlockState state = block.state();
+    if (state == BlockState::owned) {
+      block.has_old = true;
+      young_blocks_[kept++] = index;
+      continue;
+    }
+    block.young = false;
+    if (state == BlockState::filled) {
+      if (!block.has_old && !block.has_survivors()) {
+        blocks_.give_back(index, 1);
+        continue;
+      }
+      block.become(BlockState::unswept);
+      blocks_.add_with_holes(index);
+    }
+    if (block.has_small_objects()) run.add(index);
+  }
+  young_blocks_.truncate(kept);
   used_ = live;
 }
 
 std::size_t Space::trim() {
   finish_sweeping();
+  // Some barriers would not notice that protection goes with the memory.
+  for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
+    Block& block = region_.block(BlockIndex(i));
+    if (block.state() != BlockState::free || !block.armed) continue;
+    block.armed = false;
+    disarm(region_.range_of(BlockIndex(i)));
+  }
   return blocks_.trim();
 }
 

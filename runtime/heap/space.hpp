@@ -1,6 +1,7 @@
 // The memory of one heap: its region, blocks and large objects, and how much of it may be given out
 // before the owner has to be asked. Knows nothing of collections: they tell it what is marked
-// (retire, begin_marking, end_marking), and it finds the rest.
+// (begin_marking, end_marking, ...), and it finds the rest: what is dead, what has become old, and
+// which memory has to be armed or disarmed for that.
 //
 // `lock` protects everything but what mutators own: their blocks, from take_block on.
 #pragma once
@@ -14,6 +15,7 @@
 #include "runtime/heap/free_runs.hpp"
 #include "runtime/heap/kinds.hpp"
 #include "runtime/heap/large_objects.hpp"
+#include "runtime/heap/remembered_set.hpp"
 
 namespace weir::heap {
 
@@ -32,6 +34,8 @@ class Space {
     std::size_t reserved = 0;  // address space; at least the maximum
     os::HugePages huge = os::HugePages::prefer;
     bool poison = false;  // fill free runs with kPoison as they are found
+    barrier::Barrier* barrier = nullptr;  // outlives the space; nullptr: no object is ever old
+    bool may_measure = true;              // clocks may have a say in what is armed
   };
   static constexpr unsigned char kPoison = 0xdb;
   static Expected<std::unique_ptr<Space>> create(const Options& options);
@@ -62,6 +66,8 @@ class Space {
            region_.block(region_.block_of(address)).state() == BlockState::owned;
   }
   Found describe(Address start) const;   // of an object that starts there
+  // In a block of large objects: whose unit it is; nullptr: nobody's.
+  const LargeObject* large_object(Address address) const { return large_.find(address); }
   bool is_object(Address start) const {  // whether one starts there
     return committed().contains(start) && start.is_aligned(kGranuleBytes) &&
            metadata().load(start).is_object();
@@ -75,11 +81,31 @@ class Space {
   unsigned epoch() const { return epoch_; }  // marks of the last collection
   // Finds the dead of the last collection in all blocks where nobody did yet. Also under the lock.
   void finish_sweeping();
-  void begin_marking() { epoch_ = next_epoch(epoch_); }
-  // What is not marked is dead from here on. `live`: bytes that were marked.
+  // Nothing is marked from here on.
+  void begin_marking();
+  // What is marked stays so: it is old, only young objects can be unmarked.
+  void begin_young_marking();
+  // What is not marked is dead from here on, and what is has become old. `live`: bytes of all that
+  // are marked. The second after begin_young_marking.
   void end_marking(std::size_t live);
+  void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
+  // False: whatever `address` lies in is marked already.
+  bool may_be_young(Address address) const {
+    return region_.block(region_.block_of(address)).young;
+  }
+  // visit(BlockIndex) for each block with old objects in it that the barrier does not watch.
+  template <class Visit>
+  void for_each_unwatched(Visit&& visit) const {
+    for (const BlockIndex index : young_blocks_) {
+      const Block& block = region_.block(index);
+      if (block.has_old && !block.leaf && block.has_small_objects()) visit(index);
+    }
+  }
+  std::size_t young_blocks() const { return young_blocks_.size(); }
+  RememberedSet* remembered_set() { return remembered_.get(); }
+  std::size_t frontier() const { return blocks_.frontier(); }
 
   // -- Sizing --
   // What may be given out until budget_spent.
@@ -97,11 +123,26 @@ class Space {
 
   std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules);
   void spend(std::size_t bytes);
+  // Under the lock: it is young from now on.
+  void open(BlockIndex index);
+  // The same, and if it is armed the blocks behind it that will be picked next, too; what the
+  // caller has to disarm, outside the lock.
+  Range open_ahead(BlockIndex index);
+  void disarm(Range pages) {
+    if (!pages.empty()) remembered_->disarm(pages);
+  }
+  void find_free_runs(BlockIndex index, Range keep);
+  void poison(BlockIndex index, Range keep);
+  void arm_large(LargeObject& object);
+  // Blocks that stay old are armed, in runs.
+  class ArmingRun;
 
   Region region_;
   Blocks blocks_;
   LargeObjects large_;
   Kinds kinds_;
+  std::unique_ptr<RememberedSet> remembered_;
+  os::OffHeapVector<BlockIndex> young_blocks_;
   std::mutex lock_;
   unsigned epoch_ = 1;
   bool poison_;

@@ -23,6 +23,7 @@ constexpr std::size_t round_to_granules(std::size_t bytes) {
 
 // A block's number within its region.
 struct BlockIndex {
+  BlockIndex() = default;
   constexpr explicit BlockIndex(std::size_t number) : value(static_cast<std::uint32_t>(number)) {}
   friend constexpr auto operator<=>(BlockIndex, BlockIndex) = default;
 

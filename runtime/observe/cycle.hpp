@@ -14,6 +14,7 @@ namespace weir::observe {
 enum class Phase : std::uint8_t {
   stop,        // from the stop request until the last mutator stands
   prepare,     // revoking spans, a new mark epoch, whatever is needed before marking
+  dirty,       // old memory that was written since the last cycle
   roots,       // registered roots, stacks, registers, static data
   mark,        // tracing, by all markers
   weak,        // ephemerons to their fixpoint, weak cells
@@ -22,8 +23,8 @@ enum class Phase : std::uint8_t {
   verify,      // the second, independent trace (WEIR_VERIFY)
   resume,      // until the last mutator was told to go on
 };
-inline constexpr std::array<std::string_view, 9> kPhaseNames = {
-    "stop", "prepare", "roots", "mark", "weak", "finalizers", "sweep", "verify", "resume"};
+inline constexpr std::array<std::string_view, 10> kPhaseNames = {
+    "stop", "prepare", "dirty", "roots", "mark", "weak", "finalizers", "sweep", "verify", "resume"};
 inline constexpr std::size_t kPhases = kPhaseNames.size();
 static_assert(static_cast<std::size_t>(Phase::resume) + 1 == kPhases);
 
@@ -38,8 +39,8 @@ inline constexpr std::array<std::string_view, 5> kReasonNames = {
     "budget", "requested", "out of memory", "stress", "external"};
 static_assert(static_cast<std::size_t>(Reason::external) + 1 == kReasonNames.size());
 
-enum class CycleKind : std::uint8_t { full };
-inline constexpr std::array<std::string_view, 1> kCycleKindNames = {"full"};
+enum class CycleKind : std::uint8_t { full, minor };
+inline constexpr std::array<std::string_view, 2> kCycleKindNames = {"full", "minor"};
 
 constexpr std::string_view name_of(Phase phase) {
   return kPhaseNames[static_cast<std::size_t>(phase)];

@@ -48,6 +48,8 @@ constexpr std::array kVariables = {
                  {},
                  "`0`: off",
                  "collect at every n-th allocation"},
+    VariableInfo{Variable::generations, "WEIR_GENERATIONS", ValueKind::one_of, kOffOn, "`1`",
+                 "minor collections between the full ones"},
     VariableInfo{Variable::deterministic, "WEIR_DETERMINISTIC", ValueKind::one_of, kOffOn, "`0`",
                  "no clock in any decision, one marker: runs repeat"},
     VariableInfo{Variable::seed,

@@ -20,6 +20,7 @@ enum class Variable {
   trace,
   verify,
   stress,
+  generations,
   deterministic,
   seed,
   test_tier

@@ -16,9 +16,13 @@ class OffHeapVector {
  public:
   // False: out of memory, and nothing changed.
   [[nodiscard]] bool push_back(const T& value) {
-    if (size_ == memory_.size() && !reserve(size_ == 0 ? 16 : size_ * 2)) return false;
+    if (!make_room()) return false;
     memory_[size_++] = value;
     return true;
+  }
+  // The next push_back succeeds.
+  [[nodiscard]] bool make_room() {
+    return size_ < memory_.size() || reserve(size_ == 0 ? 16 : size_ * 2);
   }
   [[nodiscard]] bool reserve(std::size_t count) {
     if (count <= memory_.size()) return true;

@@ -101,7 +101,7 @@ struct Rig {
       dead.push_back(units_of(begin, object));
       it = model.erase(it);
     }
-    REQUIRE(large.sweep(epoch) == dead_bytes);
+    REQUIRE(large.sweep(epoch, [](LargeObject&) {}) == dead_bytes);
     for (const Range range : dead) {
       REQUIRE(large.find(range.begin + random() % range.size) == nullptr);
       REQUIRE(region.metadata().load(range.begin).value() == 0);
@@ -152,7 +152,7 @@ TEST_CASE("what was freed is used again: the same work forever takes no more mem
   const std::size_t frontier = rig.blocks.frontier();
   for (int round = 0; round < 100; ++round) {
     rig.epoch = next_epoch(rig.epoch);
-    rig.large.sweep(rig.epoch);
+    rig.large.sweep(rig.epoch, [](LargeObject&) {});
     fill();
     REQUIRE(rig.blocks.frontier() == frontier);
   }

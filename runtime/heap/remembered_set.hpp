@@ -1,0 +1,77 @@
+// Which old memory may refer to young objects: what was written since it was armed, and what is
+// written so often that it is not worth arming ("hot"). Between a heap's blocks and its barrier;
+// the blocks' own flags (armed) are the space's to keep.
+//
+// disarm() is called by mutators for blocks that are theirs; everything else by the collecting
+// thread, the world stopped.
+#pragma once
+
+#include "runtime/barrier/arming_policy.hpp"
+#include "runtime/barrier/barrier.hpp"
+#include "runtime/heap/region.hpp"
+#include "runtime/os/off_heap_vector.hpp"
+
+namespace weir::heap {
+
+// As of the last take().
+struct RememberedCounters {
+  std::size_t dirty_bytes = 0;
+  std::size_t hot_bytes = 0;
+  std::size_t went_hot = 0;  // since the beginning, as the next one
+  std::size_t rearmed = 0;   // hot ones that were found quiet
+};
+
+class RememberedSet {
+ public:
+  // Watches all of the region, of which only parts have memory yet. Without `may_measure` all costs
+  // are assumed, and runs repeat. Errors: those of Barrier::attach.
+  static Expected<std::unique_ptr<RememberedSet>> create(const Region& region,
+                                                         barrier::Barrier& barrier,
+                                                         bool may_measure);
+  ~RememberedSet();
+  RememberedSet(const RememberedSet&) = delete;
+  RememberedSet& operator=(const RememberedSet&) = delete;
+
+  void arm(Range pages);
+  void disarm(Range pages);
+
+  // Calls scan(run) for everything written since it was armed and everything hot, below block
+  // `frontier`; it answers whether a reference to a young object was there. When it is called the
+  // run is armed again already, or hot.
+  using Scan = os::FunctionRef<bool(Range run)>;
+  void take(std::size_t frontier, Scan scan);
+  // Nothing is young any more: what was written is armed again, and nobody has to look at it.
+  void reset(std::size_t frontier);
+
+  const barrier::Barrier& barrier() const { return barrier_; }
+  bool is_hot(Address address) const { return policy_.is_hot(unit_of(address)); }
+  RememberedCounters counters() const;
+
+ private:
+  RememberedSet(const Region& region, barrier::Barrier& barrier,
+                os::OffHeapArray<std::uint8_t> table, bool may_measure);
+
+  barrier::PageIndex unit_of(Address address) const {
+    return {(address - region_.range().begin) / unit_bytes_};
+  }
+  Range range_of(std::size_t unit) const {
+    return {region_.range().begin + unit * unit_bytes_, unit_bytes_};
+  }
+  std::uint64_t now() const;
+  void scan_hot(Scan scan);
+  void take_dirty(std::size_t frontier, Scan scan);
+  void judge(Range run);
+  void disarm_new_hot(std::size_t first);
+
+  const Region& region_;
+  barrier::Barrier& barrier_;
+  const std::size_t unit_bytes_;
+  const bool may_measure_;
+  os::OffHeapArray<std::uint8_t> table_;
+  barrier::CostMeter meter_;
+  barrier::ArmingPolicy policy_;
+  os::OffHeapVector<std::size_t> hot_;  // units; some may have been disarmed since
+  std::size_t dirty_bytes_ = 0;
+};
+
+}  // namespace weir::heap
