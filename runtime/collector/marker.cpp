@@ -52,9 +52,8 @@ void Marker::visit(Address address) {
     if (!found) return;
     start = found->range.begin;
   }
-  if (!space_.metadata().mark(start, epoch_)) return;
+  if (!space_.mark(start)) return;
   const heap::Found object = space_.describe(start);
-  space_.region().block(space_.region().block_of(start)).note_survivor();
   marked_bytes_ += object.range.size;
   ++marked_objects_;
   if (ephemerons_ != nullptr)

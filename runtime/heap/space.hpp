@@ -91,6 +91,12 @@ class Space {
   void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
+  // Of an object's start, while marking: true for the one caller that marks it. Any marker.
+  bool mark(Address start) const {
+    if (!metadata().mark(start, epoch_)) return false;
+    region_.block(region_.block_of(start)).note_survivor();
+    return true;
+  }
   // False: whatever `address` lies in is marked already.
   bool may_be_young(Address address) const {
     return region_.block(region_.block_of(address)).young;

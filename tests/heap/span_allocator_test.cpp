@@ -106,7 +106,7 @@ struct Rig {
         dead.push_back(begin);
         continue;
       }
-      REQUIRE(space->metadata().mark(begin, space->epoch()));
+      REQUIRE(space->mark(begin));
       live += object.bytes;
     }
     space->end_marking(live);
