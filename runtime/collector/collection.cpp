@@ -23,16 +23,16 @@ void Collection::run() {
     scan_remembered(marker);
     events.phase(Phase::roots);
     const std::uint64_t roots_began_ns = observe::monotonic_ns();
-    heap_.scan_roots(marker);
+    heap_.scan_roots(marker, Scope::all);
     roots_ns_ = observe::monotonic_ns() - roots_began_ns;
     events.phase(Phase::mark);
     mark(marker);
     events.phase(Phase::weak);
     follow_ephemerons(marker);
-    heap_.weak_cells_.clear_dead(*heap_.space_);
+    heap_.weak_cells_.clear_dead(*heap_.space_, Scope::all);
     events.phase(Phase::finalizers);
     find_due_finalizers(marker);
-    heap_.ephemerons_.clear_dead(*heap_.space_);
+    heap_.ephemerons_.clear_dead(*heap_.space_, Scope::all);
     add_reachers(marker);
     result_.promoted_bytes = marker.marked_bytes() + marked_bytes_;
     result_.live_bytes = result_.promoted_bytes + (scope_ == Scope::young ? old : 0);
@@ -105,15 +105,15 @@ void Collection::mark(Marker& first) {
 }
 
 void Collection::follow_ephemerons(Marker& marker) {
-  if (heap_.ephemerons_.size() == 0) return;
-  heap_.ephemerons_.index_waiting(*heap_.space_, marker);
+  if (heap_.ephemerons_.size(Scope::all) == 0) return;
+  heap_.ephemerons_.index_waiting(*heap_.space_, marker, Scope::all);
   ephemerons_ = &heap_.ephemerons_;
   marker.set_ephemerons(ephemerons_);
   mark(marker);
 }
 
 void Collection::find_due_finalizers(Marker& marker) {
-  if (heap_.finalizers_.find_dead(*heap_.space_, marker)) mark(marker);
+  if (heap_.finalizers_.find_dead(*heap_.space_, marker, Scope::all)) mark(marker);
 }
 
 void Collection::sweep(std::size_t live) {

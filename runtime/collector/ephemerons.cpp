@@ -6,50 +6,53 @@
 namespace weir::collector {
 
 Ephemerons::~Ephemerons() {
-  for (weir_ephemeron* ephemeron : all_) os::off_heap_free(ephemeron, sizeof *ephemeron);
+  for (weir_ephemeron* ephemeron : pairs_.in(Scope::all))
+    os::off_heap_free(ephemeron, sizeof *ephemeron);
 }
 
 Expected<weir_ephemeron*> Ephemerons::create(Address key, Address value) {
   const std::lock_guard guard(lock_);
   auto* ephemeron = static_cast<weir_ephemeron*>(os::off_heap_allocate(sizeof(weir_ephemeron)));
-  if (ephemeron == nullptr || !all_.push_back(ephemeron)) {
+  if (ephemeron == nullptr || !pairs_.add(ephemeron)) {
     os::off_heap_free(ephemeron, sizeof *ephemeron);
     return fail(ErrorCode::out_of_memory, "creating an ephemeron");
   }
-  *ephemeron = {key, value, static_cast<std::uint32_t>(all_.size() - 1), kNone};
+  ephemeron->key = key;
+  ephemeron->value = value;
   return ephemeron;
 }
 
 void Ephemerons::destroy(weir_ephemeron* ephemeron) {
   const std::lock_guard guard(lock_);
-  all_[ephemeron->index] = all_.back();
-  all_[ephemeron->index]->index = ephemeron->index;
-  all_.pop_back();
+  pairs_.remove(ephemeron);
   os::off_heap_free(ephemeron, sizeof *ephemeron);
 }
 
-void Ephemerons::index_waiting(const heap::Space& space, Marker& marker) {
+void Ephemerons::index_waiting(const heap::Space& space, Marker& marker, Scope scope) {
   const std::lock_guard guard(lock_);
-  for (std::uint32_t i = 0; i < all_.size(); ++i) {
-    weir_ephemeron& ephemeron = *all_[i];
-    if (ephemeron.key == Address()) continue;
-    if (space.is_marked(ephemeron.key)) {
-      marker.add(ephemeron.value);
+  for (weir_ephemeron* ephemeron : pairs_.in(scope)) {
+    if (ephemeron->key == Address()) continue;
+    if (space.is_marked(ephemeron->key)) {
+      marker.add(ephemeron->value);
       continue;
     }
     bool is_first = false;
-    std::uint32_t* first = waiting_.insert(ephemeron.key, i, &is_first);
+    std::uint32_t* first = waiting_.insert(ephemeron->key, ephemeron->index, &is_first);
     if (first == nullptr) os::last_words("no memory for the table of ephemerons");
-    ephemeron.next_of_key = is_first ? kNone : std::exchange(*first, i);
+    ephemeron->next_of_key = is_first ? kNone : std::exchange(*first, ephemeron->index);
   }
 }
 
-void Ephemerons::clear_dead(const heap::Space& space) {
+void Ephemerons::clear_dead(const heap::Space& space, Scope scope) {
   const std::lock_guard guard(lock_);
-  for (weir_ephemeron* ephemeron : all_)
-    if (ephemeron->key != Address() && !space.is_marked(ephemeron->key))
-      ephemeron->key = ephemeron->value = Address();
+  for (weir_ephemeron* ephemeron : pairs_.in(scope)) {
+    if (ephemeron->key == Address()) continue;
+    // One by one in a minor cycle: the table may be as large as the last full one needed it.
+    if (scope == Scope::young) waiting_.erase(ephemeron->key);
+    if (!space.is_marked(ephemeron->key)) ephemeron->key = ephemeron->value = Address();
+  }
   if (waiting_.size() != 0) waiting_.clear();
+  pairs_.become_old();
 }
 
 }  // namespace weir::collector

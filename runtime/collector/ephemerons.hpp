@@ -12,8 +12,8 @@
 #include <weir/error.hpp>
 
 #include "runtime/collector/address_map.hpp"
+#include "runtime/collector/aged_cells.hpp"
 #include "runtime/heap/space.hpp"
-#include "runtime/os/off_heap_vector.hpp"
 
 struct weir_ephemeron {
   weir::Address key;    // null: it died
@@ -32,34 +32,35 @@ class Ephemerons {
 
   Expected<weir_ephemeron*> create(Address key, Address value);
   void destroy(weir_ephemeron* ephemeron);
-  std::size_t size() {
+  std::size_t size(Scope scope = Scope::all) {
     const std::lock_guard guard(lock_);
-    return all_.size();
+    return pairs_.size(scope);
   }
 
   // Values of marked keys to the marker; the others wait.
-  void index_waiting(const heap::Space& space, Marker& marker);
+  void index_waiting(const heap::Space& space, Marker& marker, Scope scope);
   template <class Sink>
   void for_each_value_of(Address key, Sink&& sink) const {
     const std::uint32_t* first = waiting_.find(key);
-    for (std::uint32_t i = first != nullptr ? *first : kNone; i != kNone; i = all_[i]->next_of_key)
-      sink(all_[i]->value);
+    for (std::uint32_t i = first != nullptr ? *first : kNone; i != kNone; i = pairs_[i].next_of_key)
+      sink(pairs_[i].value);
   }
   // visit(key, value) for all whose key lives.
   template <class Visit>
   void for_each(Visit&& visit) {
     const std::lock_guard guard(lock_);
-    for (const weir_ephemeron* ephemeron : all_)
+    for (const weir_ephemeron* ephemeron : pairs_.in(Scope::all))
       if (ephemeron->key != weir::Address()) visit(ephemeron->key, ephemeron->value);
   }
-  // Everything that can be marked is: those that still wait are dead.
-  void clear_dead(const heap::Space& space);
+  // Everything that can be marked is: those that still wait are dead. Once in each cycle, with the
+  // scope of index_waiting; afterwards all pairs are old.
+  void clear_dead(const heap::Space& space, Scope scope);
 
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
   std::mutex lock_;
-  os::OffHeapVector<weir_ephemeron*> all_;
+  AgedCells<weir_ephemeron> pairs_;
   AddressMap<std::uint32_t> waiting_;  // the first of each key that is not marked
 };
 

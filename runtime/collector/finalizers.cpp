@@ -59,6 +59,7 @@ void Finalizers::make_all_due() {
   for (const Finalizer& finalizer : registered_)
     if (finalizer.object != Address()) make_due(finalizer);
   registered_.clear();
+  old_count_ = 0;
 }
 
 void Finalizers::scan_roots(RootVisitor& visitor) {
@@ -68,26 +69,34 @@ void Finalizers::scan_roots(RootVisitor& visitor) {
   for (const Address object : running_) visitor.root_object("being finalized", object);
 }
 
-bool Finalizers::find_dead(const heap::Space& space, Marker& marker) {
+bool Finalizers::find_dead(const heap::Space& space, Marker& marker, Scope scope) {
   const std::lock_guard guard(lock_);
   bool found = false;
-  for (Finalizer& finalizer : registered_) {
+  const std::size_t first = scope == Scope::young ? old_count_ : 0;
+  for (std::size_t i = first; i < registered_.size(); ++i) {
+    Finalizer& finalizer = registered_[i];
     if (finalizer.object == Address() || space.is_marked(finalizer.object)) continue;
     make_due(finalizer);
     marker.add(finalizer.object);
     finalizer = {};
     found = true;
   }
-  if (index_.size() * 2 < registered_.size()) compact();
+  // The old ones only when it is worth their while, and never in a minor cycle.
+  compact(index_.size() * 2 < registered_.size() ? first : old_count_);
+  old_count_ = registered_.size();
   return found;
 }
 
-void Finalizers::compact() {
-  std::uint32_t kept = 0;
-  for (const Finalizer& finalizer : registered_) {
+void Finalizers::compact(std::size_t from) {
+  auto kept = static_cast<std::uint32_t>(from);
+  for (std::size_t i = from; i < registered_.size(); ++i) {
+    const Finalizer finalizer = registered_[i];
     if (finalizer.object == Address()) continue;
-    *index_.find(finalizer.object) = kept;
-    registered_[kept++] = finalizer;
+    if (kept != i) {
+      *index_.find(finalizer.object) = kept;
+      registered_[kept] = finalizer;
+    }
+    ++kept;
   }
   registered_.truncate(kept);
 }

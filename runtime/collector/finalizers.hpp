@@ -2,7 +2,8 @@
 //
 //   registered --found dead--> due --taken--> running --done--> gone
 //
-// Due and running objects are roots: their finalizers see them whole. Under its own lock.
+// Due and running objects are roots: their finalizers see them whole. Those registered since the
+// last cycle are the end of the list. Under its own lock.
 #pragma once
 
 #include <weir/weir.h>
@@ -12,6 +13,7 @@
 #include <weir/error.hpp>
 
 #include "runtime/collector/address_map.hpp"
+#include "runtime/collector/scope.hpp"
 #include "runtime/heap/space.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
@@ -54,15 +56,16 @@ class Finalizers {
       if (finalizer.object != Address()) visit(finalizer.object);
   }
   // Dead objects' finalizers become due. The marker gets the objects, so that they live on.
-  // False: there were none.
-  bool find_dead(const heap::Space& space, Marker& marker);
+  // False: there were none. Once in each cycle; afterwards all are old.
+  bool find_dead(const heap::Space& space, Marker& marker, Scope scope);
 
  private:
   void make_due(const Finalizer& finalizer);
-  void compact();
+  void compact(std::size_t from);
 
   std::mutex lock_;
   os::OffHeapVector<Finalizer> registered_;
+  std::size_t old_count_ = 0;        // the first ones of registered_, from before the last cycle
   AddressMap<std::uint32_t> index_;  // of an object in registered_
   os::OffHeapVector<Finalizer> due_;
   std::size_t first_due_ = 0;

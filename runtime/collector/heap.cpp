@@ -164,8 +164,8 @@ void Heap::on_thread_exit(threads::MutatorThread& thread) noexcept {
   (void)detach(*ending);
 }
 
-void Heap::scan_roots(RootVisitor& visitor) {
-  roots_.scan(visitor);
+void Heap::scan_roots(RootVisitor& visitor, Scope scope) {
+  roots_.scan(visitor, scope);
   finalizers_.scan_roots(visitor);
   for_each_mutator([&visitor](Mutator& mutator) { mutator.scan_roots(visitor); });
 }

@@ -78,7 +78,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   Finalizers& finalizers() { return finalizers_; }
   FinalizerThread& finalizer_thread() { return finalizer_thread_; }
   // World stopped.
-  void scan_roots(RootVisitor& visitor);
+  void scan_roots(RootVisitor& visitor, Scope scope);
   const WordFormat& format() const { return format_; }
   const weir_config& config() const { return config_; }
   // World stopped.

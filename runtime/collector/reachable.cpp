@@ -29,7 +29,7 @@ bool Reachable::index_ephemerons() {
 
 bool Reachable::walk(Address wanted) {
   if (!index_ephemerons()) return false;
-  heap_.scan_roots(*this);
+  heap_.scan_roots(*this, Scope::all);
   for (std::size_t next = 0; next < queue_.size() && !out_of_memory_; ++next) {
     const Address object = queue_[next];
     if (object == wanted) return true;

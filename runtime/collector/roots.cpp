@@ -66,8 +66,14 @@ void Roots::scan_static_data(bool scan) {
 
 Expected<> Roots::hold(Address object, Hold how) {
   const std::lock_guard guard(lock_);
-  Holds* holds = held_.insert(object, {});
+  bool is_new = false;
+  Holds* holds =
+      held_.insert(object, {.young_index = static_cast<std::uint32_t>(young_.size())}, &is_new);
   if (holds == nullptr) return fail(ErrorCode::out_of_memory, "holding an object");
+  if (is_new && !young_.push_back(object)) {
+    held_.erase(object);
+    return fail(ErrorCode::out_of_memory, "holding an object");
+  }
   if (how == Hold::pinned)
     ++holds->pins;
   else
@@ -88,8 +94,18 @@ Expected<> Roots::release(Address object, Hold how) {
     --holds->pins;
   else
     holds->is_uncollectable = false;
-  if (holds->pins == 0 && !holds->is_uncollectable) held_.erase(object);
+  if (holds->pins == 0 && !holds->is_uncollectable) {
+    if (holds->young_index != kOld) forget_young(holds->young_index);
+    held_.erase(object);
+  }
   return {};
+}
+
+// Its holds are still there.
+void Roots::forget_young(std::uint32_t index) {
+  young_[index] = young_.back();
+  held_.find(young_[index])->young_index = index;
+  young_.pop_back();
 }
 
 void Roots::prepare() {
@@ -98,7 +114,7 @@ void Roots::prepare() {
   if (static_data_) ::dl_iterate_phdr(add_segments, &segments_);
 }
 
-void Roots::scan(RootVisitor& visitor) {
+void Roots::scan(RootVisitor& visitor, Scope scope) {
   const std::lock_guard guard(lock_);
   for (const Entry& entry : entries_) {
     if (entry.reading == Reading::slots)
@@ -109,9 +125,14 @@ void Roots::scan(RootVisitor& visitor) {
   for (const Callback& callback : callbacks_)
     visitor.root_callback("a roots callback",
                           [&](weir_visitor* slots) { callback.call(slots, callback.data); });
-  held_.for_each([&](Address object, const Holds&) {
-    visitor.root_object("pinned or uncollectable", object);
-  });
+  constexpr char kHeld[] = "pinned or uncollectable";
+  if (scope == Scope::all)
+    held_.for_each([&](Address object, const Holds&) { visitor.root_object(kHeld, object); });
+  for (const Address object : young_) {
+    if (scope == Scope::young) visitor.root_object(kHeld, object);
+    held_.find(object)->young_index = kOld;
+  }
+  young_.clear();
   for (const Range& segment : segments_)  // one may have been unloaded since
     if (os::is_mapped(segment)) visitor.root_words("static data", segment);
 }

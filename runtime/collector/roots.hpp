@@ -9,6 +9,7 @@
 #include <weir/error.hpp>
 
 #include "runtime/collector/address_map.hpp"
+#include "runtime/collector/scope.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::collector {
@@ -33,7 +34,9 @@ class Roots {
 
   // Lists the static data, which needs the loader's lock: before the world is stopped.
   void prepare();
-  void scan(RootVisitor& visitor);
+  // Of the held objects only those that became so since the last scan, if the scope is `young`;
+  // afterwards all are old. Everything else always: what it refers to may change at any time.
+  void scan(RootVisitor& visitor, Scope scope);
 
  private:
   struct Entry {
@@ -41,20 +44,25 @@ class Roots {
     Reading reading;
   };
   struct Holds {
-    std::size_t pins = 0;
+    std::uint32_t young_index;  // in young_; or kOld
     bool is_uncollectable = false;
+    std::size_t pins = 0;
   };
+  static constexpr std::uint32_t kOld = ~std::uint32_t{0};
   struct Callback {
     weir_roots_callback call;
     void* data;
     friend bool operator==(const Callback&, const Callback&) = default;
   };
 
+  void forget_young(std::uint32_t index);
+
   std::mutex lock_;
   // Off-heap, since a thread that a signal stopped may hold malloc's lock.
   os::OffHeapVector<Entry> entries_;
   os::OffHeapVector<Callback> callbacks_;
   AddressMap<Holds> held_;
+  os::OffHeapVector<Address> young_;  // held since the last scan
   bool static_data_ = false;
   os::OffHeapVector<Range> segments_;  // of static data, as of prepare()
 };

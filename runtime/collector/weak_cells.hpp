@@ -7,8 +7,8 @@
 #include <mutex>
 #include <weir/error.hpp>
 
+#include "runtime/collector/aged_cells.hpp"
 #include "runtime/heap/space.hpp"
-#include "runtime/os/off_heap_vector.hpp"
 
 struct weir_weak {
   weir::Address object;  // null: cleared
@@ -25,20 +25,21 @@ class WeakCells {
   void destroy(weir_weak* weak);
   std::size_t size() {
     const std::lock_guard guard(lock_);
-    return all_.size();
+    return cells_.size();
   }
 
   template <class Visit>
   void for_each(Visit&& visit) {  // visit(object) for each that is not cleared
     const std::lock_guard guard(lock_);
-    for (const weir_weak* weak : all_)
+    for (const weir_weak* weak : cells_.in(Scope::all))
       if (weak->object != Address()) visit(weak->object);
   }
-  void clear_dead(const heap::Space& space);
+  // Once in each cycle, when everything that can be marked is; afterwards all cells are old.
+  void clear_dead(const heap::Space& space, Scope scope);
 
  private:
   std::mutex lock_;
-  os::OffHeapVector<weir_weak*> all_;
+  AgedCells<weir_weak> cells_;
 };
 
 }  // namespace weir::collector
