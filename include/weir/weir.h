@@ -194,9 +194,12 @@ struct weir_mutator {
   uint32_t poll;           /* not 0: call weir_poll_slow soon. Written by other threads */
   uint32_t reserved;
   struct weir_frame* frames; /* see weir_frame */
+  unsigned char* cards; /* the card of address a: cards[a >> WEIR_CARD_SHIFT]; NULL: the barrier
+                           in use needs none */
 };
 #define WEIR_GRANULE 16u
 #define WEIR_SMALL_MAX 8192u
+#define WEIR_CARD_SHIFT 9 /* a card is 512 bytes */
 
 /* [collects] Zeroed memory of `size` bytes rounded up to whole granules; 1 to 2^46. NULL: out of
  * memory. */
@@ -250,10 +253,16 @@ weir_status weir_collect(weir_mutator* mutator);
  * heap has no generations. */
 weir_status weir_collect_minor(weir_mutator* mutator);
 
-/* The program wrote to a slot of an object. Needed if WEIR_BARRIER is `cards`, nothing otherwise.
- */
+/* The program wrote a reference to `slot`, a word inside `object`. Needed if WEIR_BARRIER is
+ * `cards`; with any other barrier it costs a load and a branch, and may be left out. Store first,
+ * then call this, with no [collects] in between: a mark that comes before its store may be taken,
+ * and the store is then seen by nobody. */
 static inline void weir_write_barrier(weir_mutator* mutator, void* object, void* slot) {
-  (void)mutator, (void)object, (void)slot;
+  (void)object;
+  unsigned char* cards = mutator->cards;
+  if (cards != NULL)
+    __atomic_store_n(cards + ((uintptr_t)slot >> WEIR_CARD_SHIFT), (unsigned char)1,
+                     __ATOMIC_RELEASE);
 }
 
 /* ---- Slots and visitors ----------------------------------------------------------------------*/

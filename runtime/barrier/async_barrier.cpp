@@ -133,7 +133,7 @@ void AsyncBarrier::on_protection_lost(Range range) noexcept {
   if (pagemap_.fd() < 0)
     if (auto pagemap = os::Pagemap::open(); pagemap) pagemap_ = std::move(*pagemap);
   if (TrackedRange* tracked = find(range.begin); tracked != nullptr)
-    count_extra(tracked->armed.count(tracked->units()));
+    count_extra(tracked->armed.count(tracked->ever_armed()));
 }
 
 }  // namespace weir::barrier

@@ -104,6 +104,7 @@ Barrier::Operated Barrier::operate(Range part, const char* what, Operation&& ope
 Expected<> Barrier::arm(Range part) {
   const auto [tracked, armed] = operate(part, "arming memory", [&](TrackedRange& t) {
     Expected<> done;
+    t.about_to_arm(t.units_in(part));
     // What is armed already keeps its record.
     t.armed.for_runs(t.units_in(part), false, [&](UnitSpan run) {
       if (done) done = arm_units(t, run);

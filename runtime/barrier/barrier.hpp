@@ -42,8 +42,10 @@ class Barrier {
  public:
   virtual ~Barrier() = default;  // a back-end's destructor calls detach_all()
 
-  // Whole pages. Errors leave everything as it was: misaligned, busy (overlaps an attached range),
-  // unsupported (this memory cannot be watched by this barrier), and what the kernel refuses.
+  // Whole pages. It may be a reservation without access, however large: that costs neither time nor
+  // memory, here and at detach; what is armed of it has been made accessible before. Errors leave
+  // everything as it was: misaligned, busy (overlaps an attached range), unsupported (this memory
+  // cannot be watched by this barrier), and what the kernel refuses.
   Expected<> attach(Range range);
   // Exactly an attached range. Wakes whoever waits; the memory is writable then.
   Expected<> detach(Range range);

@@ -3,29 +3,19 @@
 // weir_write_barrier anyway.
 #pragma once
 
-#include <memory>
-
 #include "runtime/barrier/barrier.hpp"
+#include "runtime/barrier/card_table.hpp"
 #include "runtime/os/off_heap.hpp"
 
 namespace weir::barrier {
 
-inline constexpr unsigned kCardShift = 9;
-
-// For marking cards of one attached range in line: store first, then mark.
-struct CardTable {
-  Address begin;
-  std::uint8_t* cards = nullptr;
-
-  void mark(Address written) const {
-    std::atomic_ref<std::uint8_t>(cards[(written - begin) >> kCardShift])
-        .store(1, std::memory_order_release);
-  }
-};
-
 class CardBarrier final : public Barrier {
  public:
-  CardBarrier();
+  // Attached ranges that lie in `shared` have their cards there, so that one table, which somebody
+  // else owns, serves all who mark. It starts as zeros, outlives the attachment, and is touched for
+  // parts that are armed or taken only: the rest needs no memory. Any other range has a table of
+  // its own.
+  explicit CardBarrier(const CardTable& shared = {});
   ~CardBarrier() override { detach_all(); }
 
   void record(Range written) noexcept override;
@@ -33,16 +23,20 @@ class CardBarrier final : public Barrier {
   Expected<CardTable> table_of(Range range);
 
  private:
-  using Cards = os::OffHeapArray<std::uint8_t>;
+  struct Cards {
+    CardTable table;
+    os::OffHeapArray<std::uint8_t> own;  // empty where the table is the shared one
+  };
 
   Expected<> begin(TrackedRange& tracked) override;
   void end(TrackedRange& tracked) override;
   Expected<> arm_units(TrackedRange& tracked, UnitSpan span) override;
   Expected<> disarm_units(TrackedRange&, UnitSpan) override { return {}; }
   Expected<> take_units(TrackedRange& tracked, UnitSpan span, Then then) override;
-  Cards& cards_of(const TrackedRange& tracked);
+  std::uint8_t* cards_of(const TrackedRange& tracked);
 
-  os::RangeMap<Cards*> cards_;
+  const CardTable shared_;
+  os::RangeMap<Cards*> cards_;  // owned
 };
 
 }  // namespace weir::barrier

@@ -44,16 +44,22 @@ Expected<> MprotectBarrier::begin(TrackedRange& tracked) {
   if (!os::is_mapped(tracked.range))
     return fail(ErrorCode::not_registered, "attaching memory to a barrier",
                 "a part of it is not mapped", tracked.range);
+  auto accessible = UnitBits::create(tracked.units().count);
+  if (!accessible) return Unexpected(accessible.error());
+  tracked.accessible = std::move(*accessible);
   return os::claim_signal(SIGSEGV, tracked.range, *this);
 }
 
 void MprotectBarrier::end(TrackedRange& tracked) {
-  count_system_call();
-  (void)os::set_access(tracked.range, os::Access::read_write);
+  tracked.accessible.for_runs(tracked.ever_armed(), true, [&](UnitSpan run) {
+    count_system_call();
+    (void)os::set_access(tracked.range_of(run), os::Access::read_write);
+  });
   os::disclaim_signal(SIGSEGV, tracked.range);
 }
 
 Expected<> MprotectBarrier::protect(TrackedRange& tracked, UnitSpan span) {
+  tracked.accessible.set(span);
   count_system_call();
   auto done = os::set_access(tracked.range_of(span), os::Access::read_only);
   if (done) mappings_added_.fetch_sub(2 * static_cast<std::ptrdiff_t>(span.count));
@@ -80,12 +86,14 @@ Expected<> MprotectBarrier::unprotect(TrackedRange& tracked, UnitSpan span) noex
   return unprotect_around(tracked, span, tracked.units().count);
 }
 
-// The aligned neighbourhood of `units` units. Recorded before it is unprotected, like the page.
+// The aligned neighbourhood of `units` units, as far as it is no mere reservation. Recorded before
+// it is unprotected, like the page.
 Expected<> MprotectBarrier::unprotect_around(TrackedRange& tracked, UnitSpan span,
                                              std::size_t units) noexcept {
   const std::size_t first = span.first / units * units;
   const std::size_t past = (span.end() + units - 1) / units * units;
-  const UnitSpan wide{first, std::min(past, tracked.units().count) - first};
+  const UnitSpan wide =
+      tracked.accessible.run_around(span, {first, std::min(past, tracked.units().count) - first});
   if (wide.count > span.count) {
     tracked.dirty.set(wide);
     count_widened();
@@ -103,7 +111,9 @@ Expected<> MprotectBarrier::unprotect_around(TrackedRange& tracked, UnitSpan spa
 os::SignalVerdict MprotectBarrier::on_signal(const os::SignalFault& fault) noexcept {
   const Address page = fault.address.align_down(os::page_size());
   TrackedRange* tracked = find(page);
-  if (tracked == nullptr || !fault.may_be_write) return os::SignalVerdict::not_ours;
+  if (tracked == nullptr || !fault.may_be_write ||
+      !tracked->accessible.test(tracked->unit_of(page)))
+    return os::SignalVerdict::not_ours;
   observe::tell(observe::FaultStep::armed_write, {page, os::page_size()}, true);
   return record_and_unprotect(*tracked, page) == faults::Answer::resolved
              ? os::SignalVerdict::retry

@@ -35,7 +35,7 @@ Expected<> check_pair(BarrierKind kind, std::optional<Delivery> delivery) {
 }
 
 Expected<std::unique_ptr<Barrier>> open_untested(BarrierKind kind, std::optional<Delivery> delivery,
-                                                 bool user_mode_only) {
+                                                 bool user_mode_only, const CardTable& cards) {
   switch (kind) {
     case BarrierKind::async:
       return AsyncBarrier::open(delivery.value_or(Delivery::thread));
@@ -48,7 +48,7 @@ Expected<std::unique_ptr<Barrier>> open_untested(BarrierKind kind, std::optional
     case BarrierKind::soft_dirty:
       return SoftDirtyBarrier::open();
     case BarrierKind::cards:
-      return std::unique_ptr<Barrier>(new CardBarrier);
+      return std::unique_ptr<Barrier>(new CardBarrier(cards));
     case BarrierKind::always_dirty:
       return std::unique_ptr<Barrier>(new AlwaysDirtyBarrier);
   }
@@ -92,9 +92,9 @@ Expected<BarrierOptions> with_environment(BarrierOptions options) {
 }  // namespace
 
 Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind, std::optional<Delivery> delivery,
-                                                bool user_mode_only) {
+                                                bool user_mode_only, const CardTable& cards) {
   if (auto pair = check_pair(kind, delivery); !pair) return Unexpected(pair.error());
-  auto barrier = open_untested(kind, delivery, user_mode_only);
+  auto barrier = open_untested(kind, delivery, user_mode_only, cards);
   if (!barrier) return barrier;
   if (auto proven = self_test(**barrier); !proven) return Unexpected(proven.error());
   return barrier;
@@ -106,7 +106,7 @@ Expected<Selection> select_barrier(const BarrierOptions& given) {
   if (options->kind) {
     if (auto fits = allowed({*options->kind, false}, *options); !fits)
       return Unexpected(fits.error());
-    auto barrier = open_barrier(*options->kind, options->delivery);
+    auto barrier = open_barrier(*options->kind, options->delivery, false, options->cards);
     // Named outright: also one that only user mode allows, and what that costs is among its traits.
     if (!barrier && *options->kind == BarrierKind::uffd_thread &&
         barrier.error().code == ErrorCode::no_permission)

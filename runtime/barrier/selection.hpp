@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/barrier/barrier.hpp"
+#include "runtime/barrier/card_table.hpp"
 
 namespace weir::barrier {
 
@@ -14,6 +15,7 @@ struct BarrierOptions {
   std::optional<Delivery> delivery;  // of userfaults; nullopt: what the barrier needs
   bool accept_efault = false;        // system calls that write to armed pages may fail
   bool writers_are_stopped = false;  // during arm and take
+  CardTable cards;  // for `cards`: that of all memory to be attached, if there is one
 };
 
 struct Selection {
@@ -25,7 +27,8 @@ struct Selection {
 // exist.
 Expected<std::unique_ptr<Barrier>> open_barrier(BarrierKind kind,
                                                 std::optional<Delivery> delivery = {},
-                                                bool user_mode_only = false);
+                                                bool user_mode_only = false,
+                                                const CardTable& cards = {});
 
 // What the options ask for, overridden by WEIR_BARRIER and WEIR_DELIVERY.
 Expected<Selection> select_barrier(const BarrierOptions& options);

@@ -29,9 +29,12 @@ void SoftDirtyBarrier::end(TrackedRange& tracked) {
 
 Expected<> SoftDirtyBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   count_system_call();
-  if (auto done = SoftDirtyCoordinator::the().harvest(); !done) return done;
+  tracked.armed.set(span);  // the harvest looks where something is armed
+  if (auto done = SoftDirtyCoordinator::the().harvest(); !done) {
+    tracked.armed.clear(span);
+    return done;
+  }
   tracked.dirty.clear(span);
-  tracked.armed.set(span);
   return {};
 }
 

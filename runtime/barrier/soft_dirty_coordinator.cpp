@@ -77,9 +77,10 @@ Expected<> SoftDirtyCoordinator::harvest() {
 
 Expected<> SoftDirtyCoordinator::harvest(Watched& watched) {
   TrackedRange& tracked = watched.tracked;
-  const std::size_t units = tracked.units().count;
+  const std::size_t units = tracked.ever_armed().count;
   for (std::size_t first = 0; first < units; first += entries_.size()) {
     const std::size_t count = std::min(entries_.size(), units - first);
+    if (tracked.armed.count({first, count}) == 0) continue;
     const std::span<std::uint64_t> entries(entries_.data(), count);
     auto read = pagemap_.read_entries(tracked.range_of({first, count}).begin, entries);
     if (!read) return read;
@@ -98,7 +99,10 @@ Expected<> SoftDirtyCoordinator::harvest(Watched& watched) {
 }
 
 void SoftDirtyCoordinator::after_fork_in_child() noexcept {
-  for (auto& entry : ranges_) entry.value->tracked.dirty.set(entry.value->tracked.units());
+  for (auto& entry : ranges_) {
+    TrackedRange& tracked = entry.value->tracked;
+    tracked.dirty.set(tracked.ever_armed());
+  }
   // The files were the parent's, and are closed by now. Where /proc is gone, each take says so.
   if (!ranges_.empty()) (void)open_files();
 }

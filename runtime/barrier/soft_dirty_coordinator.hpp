@@ -22,8 +22,8 @@ class SoftDirtyCoordinator final : public os::ForkParticipant {
   Expected<> add(TrackedRange& tracked);
   void remove(TrackedRange& tracked);
 
-  // Moves the kernel's record of all ranges into their dirty bits, and clears it. The fault gate
-  // held shared, all signals blocked, all writers stopped.
+  // Moves the kernel's record of all ranges into their dirty bits, where something is armed nearby,
+  // and clears it. The fault gate held shared, all signals blocked, all writers stopped.
   Expected<> harvest();
   // Opens the files anew.
   Expected<> reopen();
@@ -31,8 +31,8 @@ class SoftDirtyCoordinator final : public os::ForkParticipant {
   void after_fork_in_child() noexcept override;
 
  private:
-  // `populated`: which pages the last harvest found in memory or swap. One that is in neither any
-  // more was released (MADV_DONTNEED), and its soft-dirty bit went with it.
+  // `populated`: which pages the last harvest that looked there found in memory or swap. One that
+  // is in neither any more was released (MADV_DONTNEED), and its soft-dirty bit went with it.
   struct Watched {
     TrackedRange& tracked;
     UnitBits populated;

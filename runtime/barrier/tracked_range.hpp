@@ -6,6 +6,7 @@
 // [no-lost-write].
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <weir/address.hpp>
@@ -27,12 +28,25 @@ struct TrackedRange {
     return {range.begin + (span.first << unit_shift), span.count << unit_shift};
   }
 
+  // All that was ever armed lies in it. Ranges are attached that are far larger than what is in use
+  // of them, so work that has to look at all units looks at these.
+  UnitSpan ever_armed() const { return {0, armed_end_.load(std::memory_order_relaxed)}; }
+  void about_to_arm(UnitSpan span) {  // by the thread that arms
+    if (span.end() > armed_end_.load(std::memory_order_relaxed))
+      armed_end_.store(span.end(), std::memory_order_relaxed);
+  }
+
   Range range;
   unsigned unit_shift = 0;
   UnitBits armed;
   UnitBits dirty;
   UnitBits taken;
+  UnitBits accessible;  // where a barrier changes access: was armed once, so that it is no mere
+                        // reservation; else empty
   os::SharedLock lock;
+
+ private:
+  std::atomic<std::size_t> armed_end_{0};
 };
 
 }  // namespace weir::barrier

@@ -128,8 +128,8 @@ void UffdBarrier::on_removed(Range range) noexcept {
 void UffdBarrier::on_protection_lost(Range range) noexcept {
   TrackedRange* tracked = find(range.begin);
   if (tracked == nullptr) return;
-  tracked->dirty.set(tracked->units());
-  count_extra(tracked->armed.count(tracked->units()));
+  tracked->dirty.set(tracked->ever_armed());
+  count_extra(tracked->armed.count(tracked->ever_armed()));
 }
 
 }  // namespace weir::barrier

@@ -69,6 +69,16 @@ class UnitBits {
     return count;
   }
 
+  // `span`, and the bits around it within `limits` that are set without a gap.
+  UnitSpan run_around(UnitSpan span, UnitSpan limits) const {
+    while (span.first > limits.first && test(span.first - 1)) {
+      --span.first;
+      ++span.count;
+    }
+    while (span.end() < limits.end() && test(span.end())) ++span.count;
+    return span;
+  }
+
   // Calls visit(word index, mask of the span's bits in it).
   template <class Visit>
   static void for_words(UnitSpan span, Visit&& visit) {

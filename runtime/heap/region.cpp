@@ -29,10 +29,11 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
   const std::size_t objects = round_up(bytes, kArenaBytes);
   const std::size_t arenas = objects / kArenaBytes;
   const std::size_t per_arena[] = {kArenaBytes / kGranuleBytes, kArenaBlocks * sizeof(Block),
-                                   (kArenaBytes >> region.unit_shift_) * sizeof(std::uint32_t)};
+                                   (kArenaBytes >> region.unit_shift_) * sizeof(std::uint32_t),
+                                   kArenaBytes >> barrier::kCardShift};
   std::size_t total = objects;
-  std::size_t offsets[3];
-  for (std::size_t i = 0; i < 3; ++i) {
+  std::size_t offsets[table_count];
+  for (std::size_t i = 0; i < table_count; ++i) {
     offsets[i] = total;
     total += round_up(arenas * per_arena[i], kHugePage);
   }
@@ -42,10 +43,12 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
 
   const Address base = region.memory_.range().begin;
   region.objects_ = {base, objects};
-  for (std::size_t i = 0; i < 3; ++i) region.tables_[i] = {base + offsets[i], per_arena[i]};
-  region.metadata_ = Metadata(region.objects_, region.tables_[0].begin.as<std::uint8_t>());
-  region.blocks_ = region.tables_[1].begin.as<Block>();
-  region.unit_owners_ = region.tables_[2].begin.as<std::uint32_t>();
+  for (std::size_t i = 0; i < table_count; ++i)
+    region.tables_[i] = {base + offsets[i], per_arena[i]};
+  region.metadata_ =
+      Metadata(region.objects_, region.tables_[of_granules].begin.as<std::uint8_t>());
+  region.blocks_ = region.tables_[of_blocks].begin.as<Block>();
+  region.unit_owners_ = region.tables_[of_units].begin.as<std::uint32_t>();
   return region;
 }
 
@@ -54,21 +57,35 @@ Expected<> Region::commit_next() {
     return fail(ErrorCode::out_of_memory, "growing a heap", "its address range is used up",
                 objects_);
   const std::size_t arena = committed_ / kArenaBlocks;
-  for (const Table& table : tables_) {
-    const Address first = (table.begin + arena * table.bytes_per_arena).align_down(os::page_size());
-    const Address last =
-        (table.begin + (arena + 1) * table.bytes_per_arena).align_up(os::page_size());
-    if (auto done = os::commit(Range::between(first, last), huge_); !done) return done;
-  }
+  for (std::size_t i = 0; i < tables_in_use_; ++i)
+    if (auto done = commit_table(i, arena, arena + 1); !done) return done;
   if (auto done = os::commit({objects_.begin + arena * kArenaBytes, kArenaBytes}, huge_); !done)
     return done;
   committed_ += kArenaBlocks;
   return {};
 }
 
+Expected<> Region::commit_cards() {
+  const std::size_t arenas = committed_ / kArenaBlocks;
+  if (tables_in_use_ == table_count) return {};
+  if (arenas != 0)
+    if (auto done = commit_table(of_cards, 0, arenas); !done) return done;
+  tables_in_use_ = table_count;
+  return {};
+}
+
+// The part that belongs to arenas [from, to).
+Expected<> Region::commit_table(std::size_t index, std::size_t from, std::size_t to) {
+  const Table& table = tables_[index];
+  const Address first = (table.begin + from * table.bytes_per_arena).align_down(os::page_size());
+  const Address last = (table.begin + to * table.bytes_per_arena).align_up(os::page_size());
+  return os::commit(Range::between(first, last), huge_);
+}
+
 std::size_t Region::metadata_bytes() const {
   std::size_t bytes = 0;
-  for (const Table& table : tables_) bytes += committed_ / kArenaBlocks * table.bytes_per_arena;
+  for (std::size_t i = 0; i < tables_in_use_; ++i)
+    bytes += committed_ / kArenaBlocks * tables_[i].bytes_per_arena;
   return bytes;
 }
 

@@ -2,10 +2,10 @@
 // granule, a record for each block, the owner of each unit of large objects. Memory stands behind
 // them arena by arena, as far as the heap has grown.
 //
-//   | objects ...                | metadata, 1/16 | blocks, 1/4096 | units, 1/1024 |
-//     committed up to committed()
+//   | objects ...                | metadata, 1/16 | blocks, 1/4096 | units, 1/1024 | cards, 1/512 |
+//     committed up to committed()                                                    on request
 //
-// Reading is free for all; commit_next is called under the heap's lock.
+// Reading is free for all; commit_next and commit_cards are called under the heap's lock.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <weir/address.hpp>
 #include <weir/error.hpp>
 
+#include "runtime/barrier/card_table.hpp"
 #include "runtime/heap/block.hpp"
 #include "runtime/heap/metadata.hpp"
 #include "runtime/heap/units.hpp"
@@ -31,6 +32,9 @@ class Region {
   std::size_t committed() const { return committed_; }
   // Memory for one more arena. Error out_of_memory: the region is used up, or the system is.
   Expected<> commit_next();
+  // Memory for the cards of what is committed, and of every arena from now on. Only the barrier
+  // `cards`, and who compares another with it, need them.
+  Expected<> commit_cards();
 
   bool contains(Address a) const { return objects_.contains(a); }
   const Metadata& metadata() const { return metadata_; }
@@ -47,6 +51,11 @@ class Region {
     return unit_owners_[(a - objects_.begin) >> unit_shift_];
   }
 
+  // Of the whole range; has memory after commit_cards, as far as the objects have.
+  barrier::CardTable cards() const {
+    return {objects_, tables_[of_cards].begin.as<std::uint8_t>()};
+  }
+
   std::size_t metadata_bytes() const;  // of all tables, as far as they are committed
 
  private:
@@ -54,13 +63,17 @@ class Region {
     Address begin;
     std::size_t bytes_per_arena;
   };
+  enum : std::size_t { of_granules, of_blocks, of_units, of_cards, table_count };
+
+  Expected<> commit_table(std::size_t index, std::size_t from, std::size_t to);
 
   os::Mapping memory_;
   Range objects_;
   Metadata metadata_;
   Block* blocks_ = nullptr;
   std::uint32_t* unit_owners_ = nullptr;
-  Table tables_[3] = {};
+  Table tables_[table_count] = {};
+  std::size_t tables_in_use_ = of_cards;  // table_count with the cards
   unsigned unit_shift_ = 0;
   std::size_t committed_ = 0;
   os::HugePages huge_ = os::HugePages::system;

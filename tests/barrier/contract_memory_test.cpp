@@ -4,18 +4,23 @@
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <string>
 
+#include "runtime/os/kernel_write.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
+#include "tests/os/child.hpp"
 #include "tests/support/attached.hpp"
 
 using namespace weir;
 using namespace weir::test;
 using barrier::Barrier;
+using barrier::Then;
 
 namespace {
 
@@ -23,6 +28,12 @@ bool has_swap() {
   std::ifstream swaps("/proc/swaps");
   std::string heading, first;
   return std::getline(swaps, heading) && std::getline(swaps, first);
+}
+
+std::size_t resident_bytes() {
+  std::size_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * os::page_size();
 }
 
 }  // namespace
@@ -191,4 +202,78 @@ TEST_CASE("19: a range over two mappings is watched; one that is partly unmapped
     CHECK(barrier.attach(first).has_value());
     CHECK(barrier.detach(first).has_value());
   });
+}
+
+TEST_CASE("a reservation is attached as a whole, and armed piece by piece as it gets memory") {
+  for_each_backend([](Barrier& barrier) {
+    constexpr std::size_t kArena = std::size_t{32} << 20;
+    const os::Mapping reserved = os::Mapping::reserve(std::size_t{64} << 30, kArena).value();
+    const auto resident_before = resident_bytes();
+    const auto began = std::chrono::steady_clock::now();
+    REQUIRE(barrier.attach(reserved.range()).has_value());
+    const std::chrono::nanoseconds attaching = std::chrono::steady_clock::now() - began;
+
+    // The first arena, and one at the far end.
+    const Range pieces[] = {{reserved.range().begin, kArena},
+                            {reserved.range().end() - kArena, kArena}};
+    for (const Range& piece : pieces) {
+      REQUIRE(os::commit(piece, os::HugePages::never).has_value());
+      const auto at = [&](std::size_t page) {
+        return (piece.begin + page * os::page_size()).as<char>();
+      };
+      store(barrier, at(2), 'a');
+      const Range half{piece.begin, kArena / 2};
+      REQUIRE(barrier.arm(half).has_value());
+      (void)take_pages(barrier, half);
+      store(barrier, at(2), 'b');
+      store(barrier, at(77), 'b');
+      store(barrier, at(kArena / os::page_size() - 1), 'b');  // the half that is not armed
+      CHECK(reports(barrier, take_pages(barrier, half), {2, 77}));
+      store(barrier, at(77), 'c');
+      CHECK(reports(barrier, take_pages(barrier, half, Then::leave_unarmed), {77}));
+      if (barrier.kind() != BarrierKind::always_dirty)
+        CHECK(barrier.disarm({piece.begin, kArena / 4}).has_value());
+      store(barrier, at(2), 'd');
+      if (barrier.kind() != BarrierKind::always_dirty)
+        CHECK(reports(barrier, take_pages(barrier, half), {}));
+    }
+    CHECK(resident_bytes() - resident_before < std::size_t{8} << 20);
+
+    const auto ending = std::chrono::steady_clock::now();
+    CHECK(barrier.detach(reserved.range()).has_value());
+    const std::chrono::nanoseconds detaching = std::chrono::steady_clock::now() - ending;
+    std::printf("64 GiB of addresses, %s: attached in %ld us, detached in %ld us\n",
+                name_of(barrier.kind()), static_cast<long>(attaching.count() / 1000),
+                static_cast<long>(detaching.count() / 1000));
+    // What is tested is that neither grows with the range: page by page it would be a second.
+    CHECK(attaching.count() < 100'000'000);
+    CHECK(detaching.count() < 100'000'000);
+
+    // What had no memory has none now, and what has is nobody's.
+    CHECK(os::kernel_write((pieces[0].begin + kArena).as<char>()) == false);
+    for (const Range& piece : pieces) {
+      CHECK(os::kernel_write((piece.begin + kArena / 2 - 1).as<char>()) == true);
+      CHECK(os::kernel_write(piece.begin.as<char>()) == true);
+    }
+  });
+}
+
+TEST_CASE("a write to a reservation that has no memory is the program's error, attached or not") {
+  for (const Backend& backend : backends()) {
+    INFO("back-end ", backend.name());
+    if (backend.open() == nullptr) continue;
+    const auto result = in_child([&](auto) {
+      const auto barrier = backend.open();
+      const os::Mapping reserved = os::Mapping::reserve(64 * os::page_size()).value();
+      const Range first{reserved.range().begin, 2 * os::page_size()};
+      if (!barrier->attach(reserved.range()) || !os::commit(first, os::HugePages::never) ||
+          !barrier->arm(first))
+        return 1;
+      *first.begin.as<volatile char>() = 'a';
+      *first.end().as<volatile char>() = 'b';
+      return 0;
+    });
+    CHECK(result.exit_code == -1);
+    CHECK(result.signal == SIGSEGV);
+  }
 }

@@ -183,3 +183,21 @@ TEST_CASE("metadata takes at most 8 % of what is committed") {
   }
   CHECK(rig.region.committed() == rig.region.block_count());
 }
+
+TEST_CASE("cards have memory, and count, from when they are asked for") {
+  Rig rig(3 * kArenaBytes);
+  REQUIRE(rig.region.commit_next().has_value());
+  const std::size_t without = rig.region.metadata_bytes();
+  REQUIRE(rig.region.commit_cards().has_value());
+  CHECK(rig.region.metadata_bytes() == without + (kArenaBytes >> barrier::kCardShift));
+  REQUIRE(rig.region.commit_cards().has_value());  // twice is once
+  REQUIRE(rig.region.commit_next().has_value());
+  CHECK(rig.region.metadata_bytes() == 2 * (without + (kArenaBytes >> barrier::kCardShift)));
+  const Range objects = rig.region.range();
+  CHECK(rig.region.cards().covered == objects);
+  for (const Address a : {objects.begin, objects.begin + 2 * kArenaBytes - 1}) {
+    CHECK(*rig.region.cards().card_of(a) == 0);
+    rig.region.cards().mark(a);
+    CHECK(rig.region.cards().biased()[a.value() >> barrier::kCardShift] == 1);
+  }
+}
