@@ -25,6 +25,11 @@ std::size_t to_reserve(std::size_t maximum) {
   return std::max(maximum * 2, kLeastReserved);  // twice: room for holes between large objects
 }
 
+bool is_small(std::size_t bytes, std::size_t alignment) {
+  return bytes + alignment <= heap::kSmallMax ||
+         (bytes <= heap::kSmallMax && alignment <= heap::kGranuleBytes);
+}
+
 os::HugePages huge_pages(weir_huge_pages wanted) {
   switch (wanted) {
     case WEIR_HUGE_PAGES_PREFER:
@@ -148,7 +153,7 @@ void Heap::scan_roots(RootVisitor& visitor) {
 tl::expected<Address, Refusal> Heap::try_to_allocate(Mutator& mutator, heap::KindTag kind,
                                                      std::size_t bytes, std::size_t alignment,
                                                      bool whatever_the_budget) {
-  if (bytes + alignment <= heap::kSmallMax || (bytes <= heap::kSmallMax && alignment <= 16))
+  if (is_small(bytes, alignment))
     return mutator.allocate(bytes, alignment, kind, whatever_the_budget);
   return space_->allocate_large(bytes, alignment, kind, whatever_the_budget);
 }
@@ -179,6 +184,11 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
   if (config_.stress != 0 && --mutator.until_stress == 0) {
     mutator.until_stress = config_.stress;
     if (may_collect(mutator)) collect_now(observe::Reason::stress);
+  }
+  if (is_small(rounded, alignment)) {
+    const Runtime runtime(mutator.thread());
+    const Address object = mutator.allocate_in_span(rounded, alignment, kind);
+    if (object != Address()) return object.as();
   }
   const auto attempt = [&](bool whatever_the_budget) {
     const Runtime runtime(mutator.thread());
