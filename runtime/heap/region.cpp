@@ -1,6 +1,7 @@
 #include "runtime/heap/region.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/os/page_size.hpp"
 
@@ -49,27 +50,47 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
   return region;
 }
 
+Range Region::Table::of_arenas(std::size_t first, std::size_t count) const {
+  const Address from = begin + first * bytes_per_arena;
+  return Range::between(from.align_down(os::page_size()),
+                        (from + count * bytes_per_arena).align_up(os::page_size()));
+}
+
 Expected<> Region::commit_next() {
   if (committed_ == block_count())
     return fail(ErrorCode::out_of_memory, "growing a heap", "its address range is used up",
                 objects_);
   const std::size_t arena = committed_ / kArenaBlocks;
-  for (const Table& table : tables_) {
-    const Address first = (table.begin + arena * table.bytes_per_arena).align_down(os::page_size());
-    const Address last =
-        (table.begin + (arena + 1) * table.bytes_per_arena).align_up(os::page_size());
-    if (auto done = os::commit(Range::between(first, last), huge_); !done) return done;
-  }
+  const os::HugePages huge = arena < kArenasInSmallPages ? os::HugePages::never : huge_;
+  for (const Table& table : tables_)
+    if (auto done = os::commit(table.of_arenas(arena, 1), huge); !done) return done;
+  if (arena == kArenasInSmallPages)
+    if (auto done = os::commit(tables_[0].of_arenas(0, arena), huge_); !done) return done;
   if (auto done = os::commit({objects_.begin + arena * kArenaBytes, kArenaBytes}, huge_); !done)
     return done;
   committed_ += kArenaBlocks;
   return {};
 }
 
-std::size_t Region::metadata_bytes() const {
+std::size_t Region::metadata_bytes(std::size_t blocks) const {
+  if (blocks == 0) return 0;
   std::size_t bytes = 0;
-  for (const Table& table : tables_) bytes += committed_ / kArenaBlocks * table.bytes_per_arena;
-  return bytes;
+  for (const Table& table : tables_)
+    bytes += round_up(blocks * (table.bytes_per_arena / kArenaBlocks), os::page_size());
+  if (huge_ == os::HugePages::never || blocks <= kArenasInSmallPages * kArenaBlocks) return bytes;
+  return bytes + (round_up(blocks, kArenaBlocks) - blocks) * (kBlockBytes / kGranuleBytes);
+}
+
+void Region::discard_metadata(Range blocks) const {
+  const Range bytes =
+      Range::between(Address(metadata_.at(blocks.begin)),
+                     Address(metadata_.at(blocks.begin)) + blocks.size / kGranuleBytes);
+  const Address first = bytes.begin.align_up(os::page_size());
+  const Address last = bytes.end().align_down(os::page_size());
+  if (first >= last) return metadata_.clear(blocks);
+  std::memset(bytes.begin.as(), 0, first - bytes.begin);
+  std::memset(last.as(), 0, bytes.end() - last);
+  os::discard(Range::between(first, last));
 }
 
 }  // namespace weir::heap

@@ -174,12 +174,3 @@ TEST_CASE("a region of nothing, or of everything, is an error") {
   CHECK(Region::reserve(kObjectMax + 1, os::HugePages::never).error().code ==
         ErrorCode::invalid_argument);
 }
-
-TEST_CASE("metadata takes at most 8 % of what is committed") {
-  Rig rig(2 * kArenaBytes);
-  while (rig.region.commit_next()) {
-    const std::size_t objects = rig.region.committed() * kBlockBytes;
-    CHECK(rig.region.metadata_bytes() * 100 <= objects * 8);
-  }
-  CHECK(rig.region.committed() == rig.region.block_count());
-}
