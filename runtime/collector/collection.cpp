@@ -68,9 +68,8 @@ void Collection::scan_remembered(Marker& marker) {
   if (remembered == nullptr) return;
   if (scope_ == Scope::all) return remembered->reset(heap_.space_->frontier());
   remembered->take(heap_.space_->frontier(), [&](Range run) { return marker.scan_old(run); });
-  heap_.space_->for_each_unwatched([&](heap::BlockIndex index) {
-    marker.scan_old(heap_.space_->region().range_of(index));
-  });
+  heap_.space_->for_each_unwatched(
+      [&](heap::BlockIndex index) { marker.scan_old(heap_.space_->region().range_of(index)); });
   for (const Address object : heap_.reachers_) marker.rescan(object);
 }
 

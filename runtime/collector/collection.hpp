@@ -7,7 +7,8 @@
 //   weak        values of ephemerons whose keys live; then weak cells to dead objects are cleared
 //   finalizers  of dead objects become due, and what they reach is marked, too
 //   verify      (in verify mode)
-//   sweep       large objects, and blocks in which nothing lives; the rest is left to those who need
+//   sweep       large objects, and blocks in which nothing lives; the rest is left to those who
+//   need
 //               memory. What has become old is armed
 #pragma once
 
@@ -21,7 +22,7 @@ class Collection {
 
   void run();
   const observe::CycleResult& result() const { return result_; }
-  std::size_t allocated() const { return allocated_; }   // since the cycle before; bytes
+  std::size_t allocated() const { return allocated_; }  // since the cycle before; bytes
   std::uint64_t roots_ns() const { return roots_ns_; }
 
  private:

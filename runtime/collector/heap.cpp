@@ -36,6 +36,11 @@ observe::CycleKind cycle_kind(Scope scope) {
   return scope == Scope::all ? observe::CycleKind::full : observe::CycleKind::minor;
 }
 
+bool is_small(std::size_t bytes, std::size_t alignment) {
+  return bytes + alignment <= heap::kSmallMax ||
+         (bytes <= heap::kSmallMax && alignment <= heap::kGranuleBytes);
+}
+
 os::HugePages huge_pages(weir_huge_pages wanted) {
   switch (wanted) {
     case WEIR_HUGE_PAGES_PREFER:
@@ -175,7 +180,7 @@ void Heap::scan_roots(RootVisitor& visitor, Scope scope) {
 tl::expected<Address, Refusal> Heap::try_to_allocate(Mutator& mutator, heap::KindTag kind,
                                                      std::size_t bytes, std::size_t alignment,
                                                      bool whatever_the_budget) {
-  if (bytes + alignment <= heap::kSmallMax || (bytes <= heap::kSmallMax && alignment <= 16))
+  if (is_small(bytes, alignment))
     return mutator.allocate(bytes, alignment, kind, whatever_the_budget);
   return space_->allocate_large(bytes, alignment, kind, whatever_the_budget);
 }
@@ -206,6 +211,11 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
   if (config_.stress != 0 && --mutator.until_stress == 0) {
     mutator.until_stress = config_.stress;
     if (may_collect(mutator)) collect_for_stress();
+  }
+  if (is_small(rounded, alignment)) {
+    const Runtime runtime(mutator.thread());
+    const Address object = mutator.allocate_in_span(rounded, alignment, kind);
+    if (object != Address()) return object.as();
   }
   const auto attempt = [&](bool whatever_the_budget) {
     const Runtime runtime(mutator.thread());
@@ -344,9 +354,9 @@ std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
 // Under the space's lock, with the world stopped, or before there is a mutator.
 void Heap::set_budget() {
   const auto until = [this](std::size_t bytes) { return bytes - std::min(bytes, live_); };
-  const std::size_t wanted =
-      barrier_ != nullptr ? std::min(pacing_.nursery_bytes(), until(config_.maximum_bytes))
-                          : until(pacing_.trigger_bytes());
+  const std::size_t wanted = barrier_ != nullptr
+                                 ? std::min(pacing_.nursery_bytes(), until(config_.maximum_bytes))
+                                 : until(pacing_.trigger_bytes());
   const std::size_t budget = std::max(wanted, heap::kBlockBytes);
   space_->set_budget(budget);
   trigger_ = live_ + budget;

@@ -7,8 +7,8 @@
 
 namespace weir::collector {
 
-Marker::Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool,
-               Scope scope, const Ephemerons* ephemerons)
+Marker::Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool, Scope scope,
+               const Ephemerons* ephemerons)
     : Tracer(space, format),
       epoch_(space.epoch()),
       scope_(scope),

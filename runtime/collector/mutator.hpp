@@ -23,7 +23,11 @@ class Mutator : public weir_mutator {
   threads::MutatorThread& thread() { return thread_; }
   bool is_attached() const { return thread_.state() != threads::MutatorState::detached; }
 
-  // Small objects: up to heap::kSmallMax with their alignment.
+  // Small objects: up to heap::kSmallMax with their alignment. A null address: the span has no
+  // room.
+  Address allocate_in_span(std::size_t bytes, std::size_t alignment, heap::KindTag kind) {
+    return allocators_[kind.is_leaf()].allocate_in_run(bytes, alignment, kind);
+  }
   tl::expected<Address, heap::Refusal> allocate(std::size_t bytes, std::size_t alignment,
                                                 heap::KindTag kind, bool whatever_the_budget);
 

@@ -33,8 +33,8 @@ void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   minimum_ = minimum_bytes;
   maximum_ = maximum_bytes;
   const auto grown = static_cast<std::size_t>(static_cast<double>(old_at_full_) * growth_);
-  trigger_ = std::max(std::min(std::max(minimum_, grown), maximum_),
-                      old_at_full_ + heap::kBlockBytes);
+  trigger_ =
+      std::max(std::min(std::max(minimum_, grown), maximum_), old_at_full_ + heap::kBlockBytes);
 }
 
 void Pacing::add(const Cycle& cycle) {
@@ -42,7 +42,8 @@ void Pacing::add(const Cycle& cycle) {
     if (cycle.old_before > old_at_full_) {
       const std::size_t survived = std::min(cycle.old_after, cycle.old_before);
       const auto promoted = static_cast<double>(cycle.old_before - old_at_full_);
-      dead_of_promoted_.add(std::min(1.0, static_cast<double>(cycle.old_before - survived) / promoted));
+      dead_of_promoted_.add(
+          std::min(1.0, static_cast<double>(cycle.old_before - survived) / promoted));
     }
     full_ns_per_byte_.add(static_cast<double>(cycle.pause_ns) /
                           static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
@@ -57,7 +58,8 @@ void Pacing::add(const Cycle& cycle) {
   choose(cycle);
 }
 
-// The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to it.
+// The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to
+// it.
 void Pacing::resize_nursery(const Cycle& cycle) {
   if (is_nursery_fixed_ || cycle.allocated < kLeastNursery) return;
   const auto fixed = static_cast<double>(cycle.fixed_ns);
@@ -69,13 +71,15 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   const double next = now + (std::clamp(size, now / 2, now * 2) - now) / 2;
   const std::size_t most =
       std::clamp(cycle.old_after / 2, std::max(kFirstNursery, minimum_ / 2), kGreatestNursery);
-  nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, std::max(most, kLeastNursery));
+  nursery_ =
+      std::clamp(static_cast<std::size_t>(next), kLeastNursery, std::max(most, kLeastNursery));
 }
 
 bool Pacing::is_full_cheaper(const Cycle& cycle) const {
   if (!may_measure_ || !minor_ns_.is_known || !full_ns_per_byte_.is_known) return false;
   const auto old = static_cast<double>(std::max(cycle.old_after, kMiB));
-  const auto promoted = static_cast<double>(cycle.old_after - std::min(cycle.old_after, old_at_full_));
+  const auto promoted =
+      static_cast<double>(cycle.old_after - std::min(cycle.old_after, old_at_full_));
   const double least = heap::kBlockBytes;
   const double full_freed =
       std::max(least, minor_freed_.value + promoted * dead_of_promoted_.value);
@@ -85,8 +89,7 @@ bool Pacing::is_full_cheaper(const Cycle& cycle) const {
 }
 
 void Pacing::choose(const Cycle& cycle) {
-  const std::size_t external_growth =
-      cycle.external - std::min(cycle.external, external_at_full_);
+  const std::size_t external_growth = cycle.external - std::min(cycle.external, external_at_full_);
   next_ = Scope::all;
   why_ = observe::Reason::budget;
   if (!generations_) return;

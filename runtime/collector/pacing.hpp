@@ -24,12 +24,12 @@ class Pacing {
   struct Cycle {
     Scope scope = Scope::all;
     std::uint64_t pause_ns = 0;
-    std::uint64_t fixed_ns = 0;     // of these, what a smaller nursery would not have saved
-    std::size_t allocated = 0;      // since the cycle before, in bytes
-    std::size_t freed = 0;          // bytes
-    std::size_t old_before = 0;     // bytes that were marked before it
-    std::size_t old_after = 0;      // and are now
-    std::size_t external = 0;       // bytes outside the heap that objects keep alive, now
+    std::uint64_t fixed_ns = 0;  // of these, what a smaller nursery would not have saved
+    std::size_t allocated = 0;   // since the cycle before, in bytes
+    std::size_t freed = 0;       // bytes
+    std::size_t old_before = 0;  // bytes that were marked before it
+    std::size_t old_after = 0;   // and are now
+    std::size_t external = 0;    // bytes outside the heap that objects keep alive, now
   };
   void add(const Cycle& cycle);
   void set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);
@@ -68,11 +68,11 @@ class Pacing {
   Scope next_;
   observe::Reason why_ = observe::Reason::budget;
 
-  std::size_t old_at_full_ = 0;       // what the last full cycle left
+  std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;
   Mean minor_ns_, minor_freed_;
-  Mean full_ns_per_byte_;             // of what it marks
-  Mean dead_of_promoted_;             // fraction of what became old that the next full cycle freed
+  Mean full_ns_per_byte_;  // of what it marks
+  Mean dead_of_promoted_;  // fraction of what became old that the next full cycle freed
 };
 
 }  // namespace weir::collector

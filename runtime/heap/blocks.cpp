@@ -129,7 +129,7 @@ std::size_t Blocks::trim() {
     const Range objects = Range::between(region_->range_of(BlockIndex(first)).begin,
                                          region_->range_of(BlockIndex(end - 1)).end());
     os::discard(objects);
-    region_->metadata().clear(objects);
+    region_->discard_metadata(objects);
     for (std::size_t i = first; i < end; ++i) region_->block(BlockIndex(i)).pristine = true;
     bytes += objects.size;
     first = end;

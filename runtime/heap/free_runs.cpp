@@ -21,11 +21,20 @@ std::uint64_t marked_starts(std::uint64_t bytes, std::uint64_t epochs) {
   return bytes & is_object & ~is_unmarked & kStarts;
 }
 
+// A line of metadata at a time: where objects were allocated and died in one cycle, no byte of it
+// has a mark at all.
 bool has_survivors(const Metadata& metadata, Range block, std::uint64_t epochs) {
-  std::uint64_t marked = 0;
-  for (Address at = block.begin; at < block.end(); at = at + kGroup * kGranuleBytes)
-    marked |= marked_starts(metadata.load_group(at), epochs);
-  return marked != 0;
+  constexpr std::size_t kGroups = 8;
+  for (Address at = block.begin; at < block.end(); at = at + kGroups * kGroup * kGranuleBytes) {
+    std::uint64_t groups[kGroups];
+    std::uint64_t any = 0;
+    for (std::size_t i = 0; i < kGroups; ++i)
+      any |= groups[i] = metadata.load_group(at + i * kGroup * kGranuleBytes);
+    if ((any & kOnes * MetadataByte::kMarkMask) == 0) continue;
+    for (const std::uint64_t bytes : groups)
+      if (marked_starts(bytes, epochs) != 0) return true;
+  }
+  return false;
 }
 
 // The bytes of [begin, end) among the eight from `group` on.

@@ -1,6 +1,7 @@
 #include "runtime/heap/region.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/os/page_size.hpp"
 
@@ -52,13 +53,19 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
   return region;
 }
 
+Range Region::Table::of_arenas(std::size_t first, std::size_t count) const {
+  const Address from = begin + first * bytes_per_arena;
+  return Range::between(from.align_down(os::page_size()),
+                        (from + count * bytes_per_arena).align_up(os::page_size()));
+}
+
 Expected<> Region::commit_next() {
   if (committed_ == block_count())
     return fail(ErrorCode::out_of_memory, "growing a heap", "its address range is used up",
                 objects_);
   const std::size_t arena = committed_ / kArenaBlocks;
   for (std::size_t i = 0; i < tables_in_use_; ++i)
-    if (auto done = commit_table(i, arena, arena + 1); !done) return done;
+    if (auto done = commit_table(i, arena); !done) return done;
   if (auto done = os::commit({objects_.begin + arena * kArenaBytes, kArenaBytes}, huge_); !done)
     return done;
   committed_ += kArenaBlocks;
@@ -66,27 +73,40 @@ Expected<> Region::commit_next() {
 }
 
 Expected<> Region::commit_cards() {
-  const std::size_t arenas = committed_ / kArenaBlocks;
   if (tables_in_use_ == table_count) return {};
-  if (arenas != 0)
-    if (auto done = commit_table(of_cards, 0, arenas); !done) return done;
+  for (std::size_t arena = 0; arena < committed_ / kArenaBlocks; ++arena)
+    if (auto done = commit_table(of_cards, arena); !done) return done;
   tables_in_use_ = table_count;
   return {};
 }
 
-// The part that belongs to arenas [from, to).
-Expected<> Region::commit_table(std::size_t index, std::size_t from, std::size_t to) {
+Expected<> Region::commit_table(std::size_t index, std::size_t arena) {
   const Table& table = tables_[index];
-  const Address first = (table.begin + from * table.bytes_per_arena).align_down(os::page_size());
-  const Address last = (table.begin + to * table.bytes_per_arena).align_up(os::page_size());
-  return os::commit(Range::between(first, last), huge_);
+  const os::HugePages huge = arena < kArenasInSmallPages ? os::HugePages::never : huge_;
+  if (auto done = os::commit(table.of_arenas(arena, 1), huge); !done) return done;
+  if (index != of_granules || arena != kArenasInSmallPages) return {};
+  return os::commit(table.of_arenas(0, arena), huge_);
 }
 
-std::size_t Region::metadata_bytes() const {
+std::size_t Region::metadata_bytes(std::size_t blocks) const {
+  if (blocks == 0) return 0;
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < tables_in_use_; ++i)
-    bytes += committed_ / kArenaBlocks * tables_[i].bytes_per_arena;
-  return bytes;
+    bytes += round_up(blocks * (tables_[i].bytes_per_arena / kArenaBlocks), os::page_size());
+  if (huge_ == os::HugePages::never || blocks <= kArenasInSmallPages * kArenaBlocks) return bytes;
+  return bytes + (round_up(blocks, kArenaBlocks) - blocks) * (kBlockBytes / kGranuleBytes);
+}
+
+void Region::discard_metadata(Range blocks) const {
+  const Range bytes =
+      Range::between(Address(metadata_.at(blocks.begin)),
+                     Address(metadata_.at(blocks.begin)) + blocks.size / kGranuleBytes);
+  const Address first = bytes.begin.align_up(os::page_size());
+  const Address last = bytes.end().align_down(os::page_size());
+  if (first >= last) return metadata_.clear(blocks);
+  std::memset(bytes.begin.as(), 0, first - bytes.begin);
+  std::memset(last.as(), 0, bytes.end() - last);
+  os::discard(Range::between(first, last));
 }
 
 }  // namespace weir::heap

@@ -56,16 +56,24 @@ class Region {
     return {objects_, tables_[of_cards].begin.as<std::uint8_t>()};
   }
 
-  std::size_t metadata_bytes() const;  // of all tables, as far as they are committed
+  // Of all tables, as much as the first `blocks` blocks make resident, if all of them are used.
+  std::size_t metadata_bytes(std::size_t blocks) const;
+  // The memory of a block's metadata goes back to the system; it reads as zeros.
+  void discard_metadata(Range blocks) const;
 
  private:
+  // A huge page has the metadata of a whole arena, and is resident as soon as one block there is
+  // used. The first few arenas get theirs when they are full, lest the tables of a small heap take
+  // more than 8 % of it.
+  static constexpr std::size_t kArenasInSmallPages = 4;
   struct Table {
     Address begin;
     std::size_t bytes_per_arena;
+    Range of_arenas(std::size_t first, std::size_t count) const;  // whole pages
   };
   enum : std::size_t { of_granules, of_blocks, of_units, of_cards, table_count };
 
-  Expected<> commit_table(std::size_t index, std::size_t from, std::size_t to);
+  Expected<> commit_table(std::size_t index, std::size_t arena);
 
   os::Mapping memory_;
   Range objects_;

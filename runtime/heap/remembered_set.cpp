@@ -8,8 +8,8 @@ namespace weir::heap {
 Expected<std::unique_ptr<RememberedSet>> RememberedSet::create(const Region& region,
                                                                barrier::Barrier& barrier,
                                                                bool may_measure) {
-  auto table = os::OffHeapArray<std::uint8_t>::create(region.range().size /
-                                                      barrier.traits().granularity);
+  auto table =
+      os::OffHeapArray<std::uint8_t>::create(region.range().size / barrier.traits().granularity);
   if (!table) return Unexpected(table.error());
   if (auto attached = barrier.attach(region.range()); !attached)
     return Unexpected(attached.error());

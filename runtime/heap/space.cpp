@@ -22,8 +22,7 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
   if (options.barrier != nullptr) {
-    auto remembered =
-        RememberedSet::create(space->region_, *options.barrier, options.may_measure);
+    auto remembered = RememberedSet::create(space->region_, *options.barrier, options.may_measure);
     if (!remembered) return Unexpected(remembered.error());
     space->remembered_ = std::move(*remembered);
   }
@@ -91,8 +90,8 @@ void Space::find_free_runs(BlockIndex index, Range keep) {
 void Space::poison(BlockIndex index, Range keep) {
   if (!poison_) return;
   const Range range = region_.range_of(index);
-  for (Range run = next_free_run(metadata(), range.begin, range.end(), kGranuleBytes);
-       !run.empty(); run = next_free_run(metadata(), run.end(), range.end(), kGranuleBytes))
+  for (Range run = next_free_run(metadata(), range.begin, range.end(), kGranuleBytes); !run.empty();
+       run = next_free_run(metadata(), run.end(), range.end(), kGranuleBytes))
     if (!keep.contains(run)) std::memset(run.begin.as(), kPoison, run.size);
 }
 

@@ -33,7 +33,7 @@ class Space {
     std::size_t maximum = 0;   // bytes in blocks
     std::size_t reserved = 0;  // address space; at least the maximum
     os::HugePages huge = os::HugePages::prefer;
-    bool poison = false;  // fill free runs with kPoison as they are found
+    bool poison = false;                  // fill free runs with kPoison as they are found
     barrier::Barrier* barrier = nullptr;  // outlives the space; nullptr: no object is ever old
     bool may_measure = true;              // clocks may have a say in what is armed
   };
@@ -65,7 +65,7 @@ class Space {
     return committed().contains(address) &&
            region_.block(region_.block_of(address)).state() == BlockState::owned;
   }
-  Found describe(Address start) const;   // of an object that starts there
+  Found describe(Address start) const;  // of an object that starts there
   // In a block of large objects: whose unit it is; nullptr: nobody's.
   const LargeObject* large_object(Address address) const { return large_.find(address); }
   bool is_object(Address start) const {  // whether one starts there
@@ -122,7 +122,7 @@ class Space {
   std::size_t in_blocks() const { return blocks_.in_use() * kBlockBytes; }
   Expected<> set_maximum(std::size_t bytes);  // under the lock
   std::size_t trim();                         // under the lock
-  std::size_t metadata_bytes() const { return region_.metadata_bytes(); }
+  std::size_t metadata_bytes() const { return region_.metadata_bytes(blocks_.frontier()); }
 
  private:
   Space(Region region, bool poison);

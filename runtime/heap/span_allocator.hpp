@@ -27,6 +27,12 @@ class SpanAllocator {
   SpanAllocator(Space& space, weir_span& span, bool leaf, From from, bool one_at_a_time)
       : space_(&space), span_(&span), leaf_(leaf), from_(from), one_at_a_time_(one_at_a_time) {}
 
+  // In the current run; a null address if it has no room. What nearly all calls are, and without a
+  // tl::expected: a copy of one just written is a load that waits for the zeros written before it
+  // to be out of the store buffer, which was a third of the time that allocation took.
+  Address allocate_in_run(std::size_t bytes, std::size_t alignment, KindTag kind) {
+    return has_room(bytes, alignment) ? place(bump().align_up(alignment), bytes, kind) : Address();
+  }
   // `bytes` is whole granules up to kSmallMax, and so is bytes + alignment.
   tl::expected<Address, Refusal> allocate(std::size_t bytes, std::size_t alignment, KindTag kind,
                                           bool whatever_the_budget);
