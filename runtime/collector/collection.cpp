@@ -66,11 +66,32 @@ void Collection::prepare() {
 void Collection::scan_remembered(Marker& marker) {
   heap::RememberedSet* remembered = heap_.space_->remembered_set();
   if (remembered == nullptr) return;
-  if (scope_ == Scope::all) return remembered->reset(heap_.space_->frontier());
-  remembered->take(heap_.space_->frontier(), [&](Range run) { return marker.scan_old(run); });
+  if (scope_ == Scope::all) {
+    remembered->reset(heap_.space_->frontier());
+    if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
+    return;
+  }
+  CardCheck check(*heap_.space_);
+  remembered->take(heap_.space_->frontier(), [&](Range run) {
+    if (heap_.checks_cards()) check.reported(run);
+    return marker.scan_old(run);
+  });
+  if (heap_.checks_cards()) check_cards(check);
   heap_.space_->for_each_unwatched(
       [&](heap::BlockIndex index) { marker.scan_old(heap_.space_->region().range_of(index)); });
   for (const Address object : heap_.reachers_) marker.rescan(object);
+}
+
+// A thread that a signal stopped may stand between a store, which is in this cycle, and its mark.
+void Collection::check_cards(CardCheck& check) {
+  bool may_be_late = false;
+  heap_.for_each_mutator([&](Mutator& mutator) {
+    may_be_late = may_be_late || mutator.thread().stop_mode() == threads::StopMode::signal;
+  });
+  const Address missed = may_be_late ? Address() : check.find_missed();
+  if (missed != Address())
+    os::last_words("verify: a card is marked whose page the barrier did not report", missed);
+  CardCheck::clear(*heap_.space_);
 }
 
 void Collection::add_reachers(const Marker& marker) {

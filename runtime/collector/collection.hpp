@@ -12,6 +12,7 @@
 //               memory. What has become old is armed
 #pragma once
 
+#include "runtime/collector/card_check.hpp"
 #include "runtime/collector/heap.hpp"
 
 namespace weir::collector {
@@ -33,6 +34,7 @@ class Collection {
   void find_due_finalizers(Marker& marker);
   void sweep(std::size_t live);
   void add_reachers(const Marker& marker);
+  void check_cards(CardCheck& check);
 
   Heap& heap_;
   const Scope scope_;

@@ -62,15 +62,19 @@ Heap::Heap(const weir_config& config)
       finalizer_thread_(*this),
       pacing_(config) {}
 
-Expected<> Heap::choose_barrier() {
+Expected<> Heap::set_up_generations() {
   auto selection = barrier::select_barrier({.kind = barrier_kind(config_.barrier),
                                             .delivery = {},
                                             .accept_efault = config_.accept_efault,
-                                            .writers_are_stopped = true});
+                                            .writers_are_stopped = true,
+                                            .cards = space_->region().cards()});
   if (!selection) return Unexpected(selection.error());
   barrier_ = std::move(selection->barrier);
   barrier_refusals_ = std::move(selection->refusals);
-  return {};
+  keeps_cards_ = barrier_->kind() == BarrierKind::cards || config_.verify;
+  if (keeps_cards_)
+    if (auto kept = space_->keep_cards(); !kept) return kept;
+  return space_->watch(*barrier_, !config_.deterministic);
 }
 
 Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
@@ -78,17 +82,14 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   if (!config) return Unexpected(config.error());
   if (auto ready = os::off_heap_ready(); !ready) return Unexpected(ready.error());
   std::unique_ptr<Heap> heap(new Heap(*config));
-  if (config->generations)
-    if (auto chosen = heap->choose_barrier(); !chosen) return Unexpected(chosen.error());
-
   auto space = heap::Space::create({.maximum = config->maximum_bytes,
                                     .reserved = to_reserve(config->maximum_bytes),
                                     .huge = huge_pages(config->huge_pages),
-                                    .poison = config->verify || config->stress != 0,
-                                    .barrier = heap->barrier_.get(),
-                                    .may_measure = !config->deterministic});
+                                    .poison = config->verify || config->stress != 0});
   if (!space) return Unexpected(space.error());
   heap->space_ = std::move(*space);
+  if (config->generations)
+    if (auto done = heap->set_up_generations(); !done) return Unexpected(done.error());
   auto options = observe::observe_options_from_environment();
   if (!options) return Unexpected(options.error());
   auto events = observe::EventStream::create(config->markers, *options);

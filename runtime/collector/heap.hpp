@@ -63,6 +63,11 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   weir_statistics statistics();
   // nullptr: no generations.
   const barrier::Barrier* barrier() const { return barrier_.get(); }
+  // What mutators mark; nullptr: nothing. Beside a barrier that needs none, to check it.
+  unsigned char* cards() const {
+    return keeps_cards_ ? space_->region().cards().biased() : nullptr;
+  }
+  bool checks_cards() const { return keeps_cards_ && barrier_->kind() != BarrierKind::cards; }
   // Why better ones were not taken.
   const std::vector<BarrierRefusal>& barrier_refusals() const { return barrier_refusals_; }
 
@@ -92,7 +97,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   friend class Collection;
 
   explicit Heap(const weir_config& config);
-  Expected<> choose_barrier();
+  Expected<> set_up_generations();
   void on_thread_exit(threads::MutatorThread& thread) noexcept override;
 
   tl::expected<Address, heap::Refusal> try_to_allocate(Mutator& mutator, heap::KindTag kind,
@@ -143,6 +148,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;
   unsigned stress_cycles_ = 0;
+  bool keeps_cards_ = false;
   std::atomic<std::int64_t> external_{0};
 };
 

@@ -25,6 +25,7 @@ Mutator::Mutator(Heap& heap, bool one_at_a_time)
                   {heap.space(), overflow_[0], false, SpanAllocator::From::free_blocks, false},
                   {heap.space(), overflow_[1], true, SpanAllocator::From::free_blocks, false}} {
   metadata = heap.space().metadata().biased();
+  cards = heap.cards();
 }
 
 tl::expected<Address, heap::Refusal> Mutator::allocate(std::size_t bytes, std::size_t alignment,

@@ -1,6 +1,5 @@
 #include "runtime/heap/remembered_set.hpp"
 
-#include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
 
 namespace weir::heap {
@@ -31,10 +30,6 @@ RememberedSet::~RememberedSet() {
   (void)barrier_.detach(region_.range());
 }
 
-std::uint64_t RememberedSet::now() const {
-  return may_measure_ ? observe::monotonic_ns() : 0;
-}
-
 void RememberedSet::arm(Range pages) {
   if (auto done = barrier_.arm(pages); !done) os::last_words("arming old memory failed");
 }
@@ -47,7 +42,15 @@ void RememberedSet::disarm(Range pages) {
 void RememberedSet::take(std::size_t frontier, Scan scan) {
   policy_.begin_cycle(meter_.costs());
   scan_hot(scan);
-  take_dirty(frontier, scan);
+  std::uint64_t scanning_ns = 0;
+  take_dirty(frontier, [&](Range run) {
+    const std::uint64_t began = now();
+    const bool found_young = scan(run);
+    scanning_ns += now() - began;
+    return found_young;
+  });
+  if (may_measure_)
+    meter_.observe_scans(static_cast<double>(scanning_ns), dirty_bytes_ / unit_bytes_);
 }
 
 void RememberedSet::reset(std::size_t frontier) {
@@ -80,11 +83,8 @@ void RememberedSet::judge(Range run) {
 void RememberedSet::take_dirty(std::size_t frontier, Scan scan) {
   dirty_bytes_ = 0;
   const std::size_t hot_before = hot_.size();
-  std::uint64_t scanning_ns = 0;
   const auto sink = [&](Range run) {
-    const std::uint64_t scan_began = now();
     (void)scan(run);
-    scanning_ns += now() - scan_began;
     judge(run);
     dirty_bytes_ += run.size;
   };
@@ -104,8 +104,6 @@ void RememberedSet::take_dirty(std::size_t frontier, Scan scan) {
       os::last_words("taking written memory failed");
     block = end;
   }
-  const std::size_t pages = dirty_bytes_ / unit_bytes_;
-  if (may_measure_) meter_.observe_scans(static_cast<double>(scanning_ns), pages);
   disarm_new_hot(hot_before);
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/barrier/arming_policy.hpp"
 #include "runtime/barrier/barrier.hpp"
 #include "runtime/heap/region.hpp"
+#include "runtime/observe/clock.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::heap {
@@ -40,7 +41,8 @@ class RememberedSet {
   // run is armed again already, or hot.
   using Scan = os::FunctionRef<bool(Range run)>;
   void take(std::size_t frontier, Scan scan);
-  // Nothing is young any more: what was written is armed again, and nobody has to look at it.
+  // Everything is about to be traced: what was written is armed again, and hot memory left as it
+  // is.
   void reset(std::size_t frontier);
 
   const barrier::Barrier& barrier() const { return barrier_; }
@@ -57,7 +59,7 @@ class RememberedSet {
   Range range_of(std::size_t unit) const {
     return {region_.range().begin + unit * unit_bytes_, unit_bytes_};
   }
-  std::uint64_t now() const;
+  std::uint64_t now() const { return may_measure_ ? observe::monotonic_ns() : 0; }
   void scan_hot(Scan scan);
   void take_dirty(std::size_t frontier, Scan scan);
   void judge(Range run);

@@ -21,13 +21,15 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
-  if (options.barrier != nullptr) {
-    auto remembered = RememberedSet::create(space->region_, *options.barrier, options.may_measure);
-    if (!remembered) return Unexpected(remembered.error());
-    space->remembered_ = std::move(*remembered);
-  }
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
+}
+
+Expected<> Space::watch(barrier::Barrier& barrier, bool may_measure) {
+  auto remembered = RememberedSet::create(region_, barrier, may_measure);
+  if (!remembered) return Unexpected(remembered.error());
+  remembered_ = std::move(*remembered);
+  return {};
 }
 
 Space::Space(Region region, bool poison)

@@ -33,12 +33,16 @@ class Space {
     std::size_t maximum = 0;   // bytes in blocks
     std::size_t reserved = 0;  // address space; at least the maximum
     os::HugePages huge = os::HugePages::prefer;
-    bool poison = false;                  // fill free runs with kPoison as they are found
-    barrier::Barrier* barrier = nullptr;  // outlives the space; nullptr: no object is ever old
-    bool may_measure = true;              // clocks may have a say in what is armed
+    bool poison = false;  // fill free runs with kPoison as they are found
   };
   static constexpr unsigned char kPoison = 0xdb;
   static Expected<std::unique_ptr<Space>> create(const Options& options);
+
+  // Before anything is allocated: from now on what has become old is watched by `barrier`, which
+  // outlives the space. Without one nothing is ever old. `may_measure`: clocks have a say in what
+  // is armed. Errors: those of Barrier::attach.
+  Expected<> watch(barrier::Barrier& barrier, bool may_measure);
+  Expected<> keep_cards() { return region_.commit_cards(); }
 
   const Region& region() const { return region_; }
   Range committed() const { return {region_.range().begin, region_.committed() * kBlockBytes}; }
