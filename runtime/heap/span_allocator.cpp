@@ -25,10 +25,7 @@ void SpanAllocator::begin_run(Range run) {
     space_->metadata().store(run.begin, MetadataByte(0));
   } else {
     zeroed_ = run.begin;
-    if (run.size == kBlockBytes)
-      space_->metadata().store(run.begin, MetadataByte(0));  // all that an empty block has
-    else
-      space_->metadata().clear(run);
+    space_->metadata().clear(run);
   }
   counted_ = run.begin;
   set_span(run.begin);
