@@ -11,6 +11,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 #include <weir/error.hpp>
 #include <weir/kind.hpp>
@@ -93,6 +94,18 @@ class Heap {
     weir_statistics statistics;
     weir_heap_statistics(heap_, &statistics);
     return statistics;
+  }
+  // The write barrier in use, by name; "none" without generations.
+  const char* barrier() const { return weir_heap_barrier(heap_); }
+  // visit(const char* barrier, const char* reason), see weir_heap_barrier_reasons.
+  template <class Visit>
+  void for_each_barrier_reason(Visit&& visit) const {
+    weir_heap_barrier_reasons(
+        heap_,
+        [](const char* barrier, const char* reason, void* data) {
+          (*static_cast<std::remove_reference_t<Visit>*>(data))(barrier, reason);
+        },
+        &visit);
   }
 
  private:

@@ -419,6 +419,8 @@ typedef struct weir_block {
   void* start;
   weir_block_state state;
   bool leaf;           /* of small objects without references */
+  bool young;          /* allocated into since the last collection */
+  bool armed;          /* old, and a write to some page of it is recorded */
   uint32_t used_bytes; /* by objects; after a collection, those that live. OWNED: all of it */
 } weir_block;
 /* Calls `visit` for each block that was ever used, in address order. Stops nobody: the blocks of
@@ -429,9 +431,12 @@ void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data)
 /* ---- Statistics ------------------------------------------------------------------------------*/
 
 typedef struct weir_statistics {
-  uint64_t collections;   /* full ones */
+  uint64_t collections; /* the sum of the next two */
+  uint64_t minor_collections, full_collections;
   uint64_t collection_ns; /* from stop request to last resume, summed */
   uint64_t pause_ns_p50, pause_ns_p99, pause_ns_max;
+  uint64_t minor_pause_ns_p50, minor_pause_ns_p99, minor_pause_ns_max;
+  uint64_t full_pause_ns_p50, full_pause_ns_p99, full_pause_ns_max;
   uint64_t allocated_bytes; /* since the heap exists; exact at the end of a collection */
   uint64_t live_bytes;      /* found by the last collection */
   uint64_t freed_bytes;     /* by the last collection */
@@ -439,10 +444,25 @@ typedef struct weir_statistics {
   uint64_t metadata_bytes;  /* of their tables, for as many blocks as there ever were */
   uint64_t external_bytes;
   uint64_t trigger_bytes; /* the next collection comes when this much is in use */
+  uint64_t nursery_bytes; /* what the last collection left to allocate until the next */
+  /* Of old memory, as of the last collection; cards of 512 bytes with the barrier `cards`. */
+  uint64_t pages_armed; /* their next first write is recorded */
+  uint64_t pages_dirty; /* that collection found them written */
+  uint64_t pages_hot;   /* not armed, since they are written all the time */
+  uint64_t traps;       /* first writes that a handler answered, since the heap exists; 0 where the
+                           kernel resolves them alone */
   uint64_t weak_cells, ephemerons, finalizers, finalizers_due;
   uint32_t mutators, markers;
 } weir_statistics;
 void weir_heap_statistics(weir_heap* heap, weir_statistics* statistics);
+
+/* The write barrier in use: "async", "mprotect", ...; "none" in a heap without generations. Valid
+ * as long as the heap. */
+const char* weir_heap_barrier(weir_heap* heap);
+/* Calls `visit` for each better barrier that was refused, best first, with the reason; then for
+ * each trouble of the one in use, with its name. Both strings are valid during the call only. */
+typedef void (*weir_barrier_visit)(const char* barrier, const char* reason, void* data);
+void weir_heap_barrier_reasons(weir_heap* heap, weir_barrier_visit visit, void* data);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@ struct BarrierOptions {
   std::optional<Delivery> delivery;  // of userfaults; nullopt: what the barrier needs
   bool accept_efault = false;        // system calls that write to armed pages may fail
   bool writers_are_stopped = false;  // during arm and take
-  CardTable cards;  // for `cards`: that of all memory to be attached, if there is one
+  CardTable cards{};  // for `cards`: that of all memory to be attached, if there is one
 };
 
 struct Selection {

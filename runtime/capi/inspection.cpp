@@ -74,6 +74,10 @@ std::size_t used_bytes(const heap::Space& space, heap::BlockIndex index) {
   return 0;
 }
 
+bool is_young(const heap::Block& block) {
+  return block.state() == heap::BlockState::owned || block.state() == heap::BlockState::filled;
+}
+
 }  // namespace
 
 weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object) {
@@ -133,7 +137,11 @@ void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data)
     const heap::BlockIndex index{i};
     const heap::Block& block = region.block(index);
     if (block.state() == heap::BlockState::unused) continue;
-    const weir_block shown{region.range_of(index).begin.as(), to_c(block.state()), block.leaf,
+    const weir_block shown{region.range_of(index).begin.as(),
+                           to_c(block.state()),
+                           block.leaf,
+                           is_young(block),
+                           false,
                            static_cast<std::uint32_t>(used_bytes(space, index))};
     visit(&shown, data);
   }

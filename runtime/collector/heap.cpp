@@ -4,6 +4,7 @@
 
 #include "runtime/barrier/selection.hpp"
 #include "runtime/collector/collection.hpp"
+#include "runtime/collector/cycle_statistics.hpp"
 #include "runtime/collector/settings.hpp"
 #include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
@@ -395,15 +396,7 @@ void Heap::add_external(std::ptrdiff_t change) {
 }
 
 weir_statistics Heap::statistics() {
-  const observe::HeapStatistics cycles = events_->statistics();
-  weir_statistics statistics{};
-  statistics.collections = cycles.cycles;
-  statistics.collection_ns = cycles.pauses.sum;
-  statistics.pause_ns_p50 = cycles.pauses.p50;
-  statistics.pause_ns_p99 = cycles.pauses.p99;
-  statistics.pause_ns_max = cycles.pauses.max;
-  statistics.live_bytes = cycles.last.result.live_bytes;
-  statistics.freed_bytes = cycles.last.result.freed_bytes;
+  weir_statistics statistics = of_cycles(events_->statistics());
   statistics.external_bytes = external_bytes();
   statistics.weak_cells = weak_cells_.size();
   statistics.ephemerons = ephemerons_.size();

@@ -91,11 +91,15 @@ bool Pacing::is_full_cheaper(const Cycle& cycle) const {
 void Pacing::choose(const Cycle& cycle) {
   const std::size_t external_growth = cycle.external - std::min(cycle.external, external_at_full_);
   next_ = Scope::all;
-  why_ = observe::Reason::budget;
+  why_ = observe::Reason::nursery;
   if (!generations_) return;
-  if (cycle.old_after + external_growth > trigger_) return;
-  if (is_full_cheaper(cycle)) return;
-  next_ = Scope::young;
+  if (cycle.old_after + external_growth > trigger_) {
+    why_ = observe::Reason::growth;
+  } else if (is_full_cheaper(cycle)) {
+    why_ = observe::Reason::cheaper;
+  } else {
+    next_ = Scope::young;
+  }
 }
 
 }  // namespace weir::collector

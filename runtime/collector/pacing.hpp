@@ -66,7 +66,7 @@ class Pacing {
   std::size_t nursery_;
   std::size_t trigger_ = 0;
   Scope next_;
-  observe::Reason why_ = observe::Reason::budget;
+  observe::Reason why_ = observe::Reason::nursery;
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;

@@ -16,6 +16,42 @@ void add_mib(os::TextBuffer& line, std::uint64_t bytes) {
   line.add_fixed(bytes / kMiB * 10 + rounded(bytes % kMiB * 10, kMiB), 1).align_right(start, 7);
 }
 
+void add_count(os::TextBuffer& line, std::string_view name, std::uint64_t count,
+               std::size_t width) {
+  const std::size_t start = line.add(name).size();
+  line.add_grouped(count).align_right(start, width);
+}
+
+// "full (out of memory)"
+os::TextBuffer& add_choice(os::TextBuffer& line, CycleKind kind, Reason reason) {
+  return line.add(name_of(kind)).add(" (").add(name_of(reason)).add(')');
+}
+
+// What was written of the old memory, and what the arming policy made of it. Nothing while there is
+// no old memory, or no barrier.
+void add_pages(os::TextBuffer& line, const CycleResult& result) {
+  if ((result.pages_armed | result.pages_dirty | result.pages_hot | result.scanned_bytes) == 0)
+    return;
+  add_count(line, ", dirty ", result.pages_dirty, 6);
+  add_count(line, " hot ", result.pages_hot, 5);
+  add_count(line, " armed ", result.pages_armed, 7);
+  line.add(" pages");
+  if ((result.went_hot | result.rearmed) != 0) {
+    line.add(" (hot +").add_grouped(result.went_hot);
+    line.add(" -").add_grouped(result.rearmed).add(')');
+  }
+  if (result.traps != 0) line.add(", ").add_grouped(result.traps).add(" traps");
+  add_mib(line.add(", scanned "), result.scanned_bytes);
+  line.add(" MiB");
+}
+
+// Nothing where all cycles are full and come for the same reason.
+void add_next(os::TextBuffer& line, const CycleResult& result) {
+  if (result.nursery_bytes == 0) return;
+  add_mib(line.add(", nursery "), result.nursery_bytes);
+  add_choice(line.add(" MiB, next "), result.next_kind, result.next_reason);
+}
+
 }  // namespace
 
 // The columns of one line stand below those of the line before, for usual sizes.
@@ -25,9 +61,9 @@ void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t
   std::size_t start = line.add("gc ").size();
   line.add_number(cycle.number).align_right(start, 4).add(' ');
 
-  start = line.add(name_of(cycle.kind)).add(" (").size();
-  constexpr std::size_t kLongestReason = 13;
-  line.add(name_of(cycle.reason)).add("): ").align_left(start, kLongestReason + 3);
+  start = line.size();
+  constexpr std::size_t kLongestChoice = std::string_view("minor (out of memory)").size();
+  add_choice(line, cycle.kind, cycle.reason).add(": ").align_left(start, kLongestChoice + 2);
 
   add_mib(line, cycle.result.heap_before_bytes);
   add_mib(line.add(" -> "), cycle.result.heap_after_bytes);
@@ -41,8 +77,12 @@ void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t
     line.add_grouped(rounded(cycle.phase_ns[i], 1000)).align_right(start, 5);
   }
 
+  line.add(" us");
+  add_pages(line, cycle.result);
+  add_next(line, cycle.result);
+
   const std::uint64_t markers = cycle.result.markers;
-  line.add(" us, ").add_number(markers).add(markers == 1 ? " marker " : " markers ");
+  line.add(", ").add_number(markers).add(markers == 1 ? " marker " : " markers ");
   line.add_fixed(rounded(cycle.result.marker_cpu_ns, 10'000), 2).add(" ms cpu");
   if (cycle.number > 1)
     line.add(", ").add_grouped(rounded(cycle.since_last_ns, 1'000'000)).add(" ms since the last");

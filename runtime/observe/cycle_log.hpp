@@ -10,7 +10,7 @@
 
 namespace weir::observe {
 
-inline constexpr std::size_t kLongestCycleLine = 768;
+inline constexpr std::size_t kLongestCycleLine = 1280;
 
 // Ends with a newline. `events_lost`: by the trace, in this cycle.
 void format_cycle(os::TextBuffer& line, const CycleSummary& cycle, std::uint64_t events_lost);

@@ -32,9 +32,10 @@ inline constexpr std::array<std::string_view, 2> kInstantNames = {"out of memory
 static_assert(static_cast<std::size_t>(Instant::stack_full) + 1 == kInstantNames.size());
 
 // Drawn as curves, one for each heap.
-enum class Counter : std::uint8_t { heap_bytes, live_bytes };
-inline constexpr std::array<std::string_view, 2> kCounterNames = {"heap bytes", "live bytes"};
-static_assert(static_cast<std::size_t>(Counter::live_bytes) + 1 == kCounterNames.size());
+enum class Counter : std::uint8_t { heap_bytes, live_bytes, dirty_pages, hot_pages, nursery_bytes };
+inline constexpr std::array<std::string_view, 5> kCounterNames = {
+    "heap bytes", "live bytes", "dirty pages", "hot pages", "nursery bytes"};
+static_assert(static_cast<std::size_t>(Counter::nursery_bytes) + 1 == kCounterNames.size());
 
 struct Event {
   enum class Kind : std::uint8_t { phase, activity, instant, counter };

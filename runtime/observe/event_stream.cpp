@@ -88,13 +88,20 @@ const CycleSummary& EventStream::end_cycle(const CycleResult& result) noexcept {
   collector_->counter(Counter::heap_bytes, cycle_.begin_ns, result.heap_before_bytes);
   collector_->counter(Counter::heap_bytes, last_end_ns_, result.heap_after_bytes);
   collector_->counter(Counter::live_bytes, last_end_ns_, result.live_bytes);
+  collector_->counter(Counter::dirty_pages, last_end_ns_, result.pages_dirty);
+  collector_->counter(Counter::hot_pages, last_end_ns_, result.pages_hot);
+  collector_->counter(Counter::nursery_bytes, last_end_ns_, result.nursery_bytes);
 
+  const auto kind = static_cast<std::size_t>(cycle_.kind);
   pauses_.record(cycle_.pause_ns);
+  pauses_by_kind_[kind].record(cycle_.pause_ns);
   totals_.cycles = cycle_.number;
   totals_.freed_bytes += result.freed_bytes;
   totals_.promoted_bytes += result.promoted_bytes;
   totals_.marker_cpu_ns += result.marker_cpu_ns;
+  totals_.traps += result.traps;
   totals_.pauses = pauses_.distribution();
+  totals_.pauses_by_kind[kind] = pauses_by_kind_[kind].distribution();
   totals_.last = cycle_;
   published_.publish(totals_);
   return cycle_;

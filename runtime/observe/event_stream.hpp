@@ -4,7 +4,7 @@
 //
 // A cycle, always by the collecting thread, under the lock that keeps the heap's cycles apart:
 //
-//   stream->begin_cycle(CycleKind::full, Reason::budget);  // right before the stop request: `stop`
+//   stream->begin_cycle(CycleKind::full, Reason::growth);  // right before the stop request: `stop`
 //   ... stop the world ...
 //   stream->phase(Phase::roots);                           // ends `stop`
 //   ... scan ...
@@ -21,6 +21,7 @@
 // pause.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -102,6 +103,7 @@ class EventStream {
   std::uint64_t last_end_ns_ = monotonic_ns();
   std::uint64_t events_lost_logged_ = 0;
   Histogram pauses_;
+  std::array<Histogram, kCycleKinds> pauses_by_kind_;
   HeapStatistics totals_;
 
   Published<HeapStatistics> published_;

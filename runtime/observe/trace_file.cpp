@@ -16,7 +16,7 @@ namespace weir::observe {
 namespace {
 
 constexpr std::string_view kClosing = "\n]\n";
-constexpr std::size_t kLongestEvent = 1024;
+constexpr std::size_t kLongestEvent = 2048;
 
 std::string with_process_id(std::string_view path) {
   std::string result(path);
@@ -213,6 +213,17 @@ void TraceFile::add_cycle_span(const CycleSummary& cycle, EventWriter& collector
   text_.add(R"(,"promoted_bytes":)").add_number(result.promoted_bytes);
   text_.add(R"(,"markers":)").add_number(result.markers);
   text_.add(R"(,"marker_cpu_ns":)").add_number(result.marker_cpu_ns);
+  text_.add(R"(,"young_blocks":)").add_number(result.young_blocks);
+  text_.add(R"(,"pages_armed":)").add_number(result.pages_armed);
+  text_.add(R"(,"pages_dirty":)").add_number(result.pages_dirty);
+  text_.add(R"(,"pages_hot":)").add_number(result.pages_hot);
+  text_.add(R"(,"traps":)").add_number(result.traps);
+  text_.add(R"(,"scanned_bytes":)").add_number(result.scanned_bytes);
+  text_.add(R"(,"went_hot":)").add_number(result.went_hot);
+  text_.add(R"(,"rearmed":)").add_number(result.rearmed);
+  text_.add(R"(,"nursery_bytes":)").add_number(result.nursery_bytes);
+  text_.add(R"(,"next":")").add(name_of(result.next_kind)).add(" (");
+  text_.add(name_of(result.next_reason)).add(R"lit()")lit");
   text_.add(R"(,"since_last_ns":)").add_number(cycle.since_last_ns).add('}');
   end_event();
 }

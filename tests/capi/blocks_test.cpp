@@ -47,6 +47,8 @@ TEST_CASE("blocks are owned, filled, unswept and free again") {
   for (const weir_block& block : filled.blocks) {
     CHECK(block.used_bytes == kBlock);
     CHECK_FALSE(block.leaf);
+    CHECK(block.young);
+    CHECK_FALSE(block.armed);
   }
 
   must(rig.mutator.collect());
@@ -54,6 +56,7 @@ TEST_CASE("blocks are owned, filled, unswept and free again") {
   CHECK(collected.count(WEIR_BLOCK_UNSWEPT) == filled.blocks.size());
   CHECK(collected.used() == rig.heap.statistics().live_bytes);
   CHECK(collected.used() == kNodes * 32);
+  for (const weir_block& block : collected.blocks) CHECK_FALSE(block.young);
 
   list = nullptr;
   must(rig.mutator.collect());

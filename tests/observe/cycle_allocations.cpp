@@ -20,7 +20,7 @@ int main() {
 
   const std::size_t before = allocations;
   for (int cycle = 0; cycle < 3; ++cycle) {
-    (*stream)->begin_cycle(CycleKind::full, Reason::requested);
+    (*stream)->begin_cycle(CycleKind::minor, Reason::requested);
     (*stream)->phase(Phase::mark);
     for (int i = 0; i < 10000; ++i) {  // more than fit
       const Span marking((*stream)->marker(1), Activity::marking);

@@ -22,7 +22,7 @@ CycleSummary sample() {
   CycleSummary cycle;
   cycle.heap = 1;
   cycle.number = 17;
-  cycle.reason = Reason::budget;
+  cycle.reason = Reason::growth;
   cycle.pause_ns = 41'243'000;
   cycle.since_last_ns = 1'204'400'000;
   const auto set = [&](Phase phase, std::uint64_t us) {
@@ -42,13 +42,50 @@ CycleSummary sample() {
   return cycle;
 }
 
+// One of a heap with old memory and a barrier.
+CycleSummary minor_sample() {
+  CycleSummary cycle = sample();
+  cycle.number = 18;
+  cycle.kind = CycleKind::minor;
+  cycle.reason = Reason::nursery;
+  cycle.pause_ns = 1'843'000;
+  cycle.phase_ns = {};
+  cycle.phase_ns[static_cast<std::size_t>(Phase::mark)] = 1'843'000;
+  cycle.result.pages_dirty = 312;
+  cycle.result.pages_hot = 31;
+  cycle.result.pages_armed = 41'200;
+  cycle.result.scanned_bytes = 21 * kTenthOfMiB;
+  cycle.result.nursery_bytes = 320 * kTenthOfMiB;
+  cycle.result.next_kind = CycleKind::minor;
+  cycle.result.next_reason = Reason::nursery;
+  return cycle;
+}
+
 }  // namespace
 
 TEST_CASE("the line of a cycle") {
   CHECK(line_of(sample()) ==
-        "weir gc   17 full (budget):          512.0 ->   203.4 MiB, live   201.2, "
+        "weir gc   17 full (growth):           512.0 ->   203.4 MiB, live   201.2, "
         "pause   41.24 ms: stop    35 roots   120 mark 39,800 weak   210 sweep 1,030 resume    48 "
         "us, 2 markers 78.14 ms cpu, 1,204 ms since the last\n");
+}
+
+TEST_CASE("the line of a minor cycle says what was written, and which kind is next") {
+  CycleSummary cycle = minor_sample();
+  CHECK(
+      line_of(cycle) ==
+      "weir gc   18 minor (nursery):         512.0 ->   203.4 MiB, live   201.2, "
+      "pause    1.84 ms: mark 1,843 us, dirty    312 hot    31 armed  41,200 pages, scanned     "
+      "2.1 MiB, nursery    32.0 MiB, next minor (nursery), 2 markers 78.14 ms cpu, 1,204 ms since "
+      "the last\n");
+  cycle.result.went_hot = 3;
+  cycle.result.rearmed = 1;
+  cycle.result.traps = 312;
+  cycle.result.next_kind = CycleKind::full;
+  cycle.result.next_reason = Reason::cheaper;
+  const std::string line = line_of(cycle);
+  CHECK(line.find(" pages (hot +3 -1), 312 traps, scanned ") != std::string::npos);
+  CHECK(line.find(" MiB, next full (cheaper), 2 markers") != std::string::npos);
 }
 
 TEST_CASE("columns stand below one another, whatever the reason") {
@@ -58,9 +95,10 @@ TEST_CASE("columns stand below one another, whatever the reason") {
   other.pause_ns = 9'000;
   other.result.heap_before_bytes = 1 << 20;
   const std::string line = line_of(other);
-  CHECK(line.starts_with("weir gc 1800 full (out of memory):     1.0 ->"));
+  CHECK(line.starts_with("weir gc 1800 full (out of memory):      1.0 ->"));
   CHECK(line.find(" MiB") == line_of(sample()).find(" MiB"));
   CHECK(line.find(" ms: stop") == line_of(sample()).find(" ms: stop"));
+  CHECK(line_of(minor_sample()).find(" ms: mark") == line.find(" ms: stop"));
 }
 
 TEST_CASE("a second heap, one marker, the first cycle, lost events") {
@@ -69,15 +107,34 @@ TEST_CASE("a second heap, one marker, the first cycle, lost events") {
   cycle.number = 1;
   cycle.result.markers = 1;
   const std::string line = line_of(cycle, 1234);
-  CHECK(line.starts_with("weir heap 2 gc    1 full (budget): "));
+  CHECK(line.starts_with("weir heap 2 gc    1 full (growth): "));
   CHECK(line.ends_with(" us, 1 marker 78.14 ms cpu, 1,234 events lost\n"));
 }
 
 TEST_CASE("the longest line fits") {
   CycleSummary cycle;
   cycle.heap = cycle.number = cycle.pause_ns = cycle.since_last_ns = UINT64_MAX;
+  cycle.kind = CycleKind::minor;
   cycle.reason = Reason::out_of_memory;
   cycle.phase_ns.fill(UINT64_MAX);
-  cycle.result = {UINT64_MAX, UINT64_MAX, UINT64_MAX, 0, 0, UINT64_MAX, UINT64_MAX};
+  constexpr std::uint64_t kMost = UINT64_MAX;
+  cycle.result = {kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  kMost,
+                  CycleKind::minor,
+                  Reason::out_of_memory};
   CHECK(line_of(cycle, UINT64_MAX).ends_with(" events lost\n"));
 }

@@ -88,6 +88,30 @@ TEST_CASE("statistics add up all cycles and keep the last") {
   CHECK(statistics.events_lost == 0);
 }
 
+TEST_CASE("minor and full cycles are counted and timed apart") {
+  const auto stream = quiet_stream();
+  for (int i = 0; i < 50; ++i) {
+    const bool full = i % 10 == 9;
+    stream->begin_cycle(full ? CycleKind::full : CycleKind::minor,
+                        full ? Reason::growth : Reason::nursery);
+    if (full) spend_ns(1'000'000);
+    stream->end_cycle({.pages_hot = 3, .traps = 7});
+  }
+  const HeapStatistics statistics = stream->statistics();
+  const Distribution& minor = statistics.pauses_of(CycleKind::minor);
+  const Distribution& full = statistics.pauses_of(CycleKind::full);
+  CHECK(statistics.cycles == 50);
+  CHECK(minor.count == 45);
+  CHECK(full.count == 5);
+  CHECK(minor.sum + full.sum == statistics.pauses.sum);
+  CHECK(std::max(minor.max, full.max) == statistics.pauses.max);
+  CHECK(full.p50 >= 980'000);  // to 1/64
+  CHECK(minor.p50 < 980'000);
+  CHECK(statistics.traps == 350);
+  CHECK(statistics.last.kind == CycleKind::full);
+  CHECK(statistics.last.result.pages_hot == 3);
+}
+
 TEST_CASE("without a trace writers write nothing, and nothing is lost") {
   const auto stream = quiet_stream();
   CHECK(!stream->tracing());
@@ -125,7 +149,7 @@ TEST_CASE("statistics are whole while cycles go on") {
   });
   while (reads == 0) std::this_thread::yield();
   for (std::size_t i = 0; i < weir::test::scaled(20'000); ++i) {
-    stream->begin_cycle(CycleKind::full, Reason::budget);
+    stream->begin_cycle(CycleKind::full, Reason::nursery);
     stream->phase(Phase::mark);
     stream->end_cycle({.freed_bytes = 3});
     stream->publish();

@@ -57,7 +57,7 @@ json read(const std::string& path) {
 }
 
 void run_cycle(EventStream& stream, std::uint64_t live_bytes = 1 << 20) {
-  stream.begin_cycle(CycleKind::full, Reason::budget);
+  stream.begin_cycle(CycleKind::full, Reason::growth);
   stream.phase(Phase::roots);
   stream.phase(Phase::mark);
   {
@@ -153,7 +153,7 @@ TEST_CASE("a trace has the cycles, their phases, and what markers did") {
     const json events = read(path);
     check_nesting(events);
     const auto collector = on_track(events, heap_name(*stream) + " collector");
-    CHECK(count(collector, "full (budget)") == i);
+    CHECK(count(collector, "full (growth)") == i);
     for (const char* phase : {"stop", "roots", "mark", "resume"})
       CHECK(count(collector, phase) == i);
     CHECK(count(collector, "sweep") == 0);
@@ -170,12 +170,14 @@ TEST_CASE("a cycle in the trace says what its summary says") {
   const Folder folder;
   const std::string path = folder.file("trace.json");
   const auto stream = stream_into(path);
-  stream->begin_cycle(CycleKind::full, Reason::out_of_memory);
-  const CycleSummary cycle = stream->end_cycle({7000, 6000, 5000, 4000, 3000, 2, 1000});
+  stream->begin_cycle(CycleKind::minor, Reason::out_of_memory);
+  const CycleSummary cycle =
+      stream->end_cycle({7000, 6000, 5000, 4000, 3000, 2, 1000, 8, 900, 70, 30, 60, 280'000, 3, 1,
+                         2'000'000, CycleKind::full, Reason::cheaper});
   stream->publish();
   const json events = read(path);
   for (const json& event : events) {
-    if (event["name"] == "full (out of memory)") {
+    if (event["name"] == "minor (out of memory)") {
       CHECK(ns_of(event["dur"]) == cycle.pause_ns);
       const json expected = {{"number", 1},
                              {"heap_before_bytes", 7000},
@@ -185,15 +187,31 @@ TEST_CASE("a cycle in the trace says what its summary says") {
                              {"promoted_bytes", 3000},
                              {"markers", 2},
                              {"marker_cpu_ns", 1000},
+                             {"young_blocks", 8},
+                             {"pages_armed", 900},
+                             {"pages_dirty", 70},
+                             {"pages_hot", 30},
+                             {"traps", 60},
+                             {"scanned_bytes", 280'000},
+                             {"went_hot", 3},
+                             {"rearmed", 1},
+                             {"nursery_bytes", 2'000'000},
+                             {"next", "full (cheaper)"},
                              {"since_last_ns", cycle.since_last_ns}};
       CHECK(event["args"] == expected);
     }
   }
-  std::vector<std::uint64_t> sizes;
-  for (const json& event : events)
-    if (event["name"] == heap_name(*stream) + " heap bytes")
-      sizes.push_back(event["args"]["value"]);
-  CHECK(sizes == std::vector<std::uint64_t>{7000, 6000});
+  const auto curve = [&](const char* name) {
+    std::vector<std::uint64_t> values;
+    for (const json& event : events)
+      if (event["name"] == heap_name(*stream) + " " + name)
+        values.push_back(event["args"]["value"]);
+    return values;
+  };
+  CHECK(curve("heap bytes") == std::vector<std::uint64_t>{7000, 6000});
+  CHECK(curve("dirty pages") == std::vector<std::uint64_t>{70});
+  CHECK(curve("hot pages") == std::vector<std::uint64_t>{30});
+  CHECK(curve("nursery bytes") == std::vector<std::uint64_t>{2'000'000});
 }
 
 TEST_CASE("several heaps and their mutators share a file, at once and one after another") {
@@ -217,7 +235,7 @@ TEST_CASE("several heaps and their mutators share a file, at once and one after 
   const json events = read(path);
   check_nesting(events);
   for (const std::string& heap : heaps)
-    CHECK(count(on_track(events, heap + " collector"), "full (budget)") == 1);
+    CHECK(count(on_track(events, heap + " collector"), "full (growth)") == 1);
 }
 
 TEST_CASE("what a mutator wrote after the last cycle is in the trace when it detaches") {
