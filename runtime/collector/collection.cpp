@@ -1,5 +1,8 @@
 #include "runtime/collector/collection.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "runtime/collector/verifier.hpp"
 #include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
@@ -22,18 +25,19 @@ void Collection::run() {
     events.phase(Phase::dirty);
     scan_remembered(marker);
     events.phase(Phase::roots);
-    const std::uint64_t roots_began_ns = observe::monotonic_ns();
-    heap_.scan_roots(marker, Scope::all);
-    roots_ns_ = observe::monotonic_ns() - roots_began_ns;
+    const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
+    heap_.scan_roots(marker, scope_);
+    roots_cpu_ns_ = observe::thread_cpu_ns() - cpu_before_ns;
     events.phase(Phase::mark);
     mark(marker);
     events.phase(Phase::weak);
     follow_ephemerons(marker);
-    heap_.weak_cells_.clear_dead(*heap_.space_, Scope::all);
+    heap_.weak_cells_.clear_dead(*heap_.space_, scope_);
     events.phase(Phase::finalizers);
     find_due_finalizers(marker);
-    heap_.ephemerons_.clear_dead(*heap_.space_, Scope::all);
+    heap_.ephemerons_.clear_dead(*heap_.space_, scope_);
     add_reachers(marker);
+    result_.scanned_bytes = marker.scanned_bytes();
     result_.promoted_bytes = marker.marked_bytes() + marked_bytes_;
     result_.live_bytes = result_.promoted_bytes + (scope_ == Scope::young ? old : 0);
     if (heap_.config_.verify) {
@@ -42,10 +46,11 @@ void Collection::run() {
     }
   }
   events.phase(Phase::sweep);
+  result_.young_blocks = heap_.space_->young_blocks();
   sweep(result_.live_bytes);
+  tell_of_barrier();
   result_.heap_after_bytes = heap_.space_->in_blocks();
   result_.freed_bytes = used > result_.live_bytes ? used - result_.live_bytes : 0;
-  result_.markers = heap_.team_.size();
   result_.marker_cpu_ns = cpu_ns_;
 }
 
@@ -103,8 +108,9 @@ void Collection::add_reachers(const Marker& marker) {
 void Collection::mark(Marker& first) {
   heap_.pool_.restart();
   first.flush();
-  const unsigned markers = heap_.team_.size();
-  heap_.team_.run([&](unsigned index) {
+  const unsigned markers = is_worth_a_team(first) ? heap_.team_.size() : 1;
+  result_.markers = std::max<std::uint64_t>(result_.markers, markers);
+  heap_.team_.run(markers, [&](unsigned index) {
     const std::uint64_t cpu_before = observe::thread_cpu_ns();
     observe::Span span(heap_.events_->marker(index), observe::Activity::marking);
     if (index == 0) {
@@ -120,12 +126,20 @@ void Collection::mark(Marker& first) {
       }
       span.set_value(marker.marked_objects());
     }
-    cpu_ns_ += observe::thread_cpu_ns() - cpu_before;
+    const std::uint64_t cpu = observe::thread_cpu_ns() - cpu_before;
+    cpu_ns_ += cpu;
+    if (index != 0) others_cpu_ns_ += cpu;
   });
 }
 
+// A minor cycle is often over before the others would have woken up.
+bool Collection::is_worth_a_team(const Marker& marker) const {
+  constexpr std::size_t kWorth = std::size_t{1} << 20;  // bytes to be looked at
+  return scope_ == Scope::all || marker.scanned_bytes() + heap_.last_promoted_ >= kWorth;
+}
+
 void Collection::follow_ephemerons(Marker& marker) {
-  if (heap_.ephemerons_.size(Scope::all) == 0) return;
+  if (heap_.ephemerons_.size(scope_) == 0) return;
   heap_.ephemerons_.index_waiting(*heap_.space_, marker, Scope::all);
   ephemerons_ = &heap_.ephemerons_;
   marker.set_ephemerons(ephemerons_);
@@ -134,6 +148,20 @@ void Collection::follow_ephemerons(Marker& marker) {
 
 void Collection::find_due_finalizers(Marker& marker) {
   if (heap_.finalizers_.find_dead(*heap_.space_, marker, Scope::all)) mark(marker);
+}
+
+void Collection::tell_of_barrier() {
+  const heap::RememberedSet* remembered = heap_.space_->remembered_set();
+  if (remembered == nullptr) return;
+  const heap::RememberedCounters now = remembered->counters();
+  const heap::RememberedCounters before = std::exchange(heap_.remembered_, now);
+  const std::size_t unit = remembered->barrier().traits().granularity;
+  result_.pages_armed = now.armed_bytes / unit;
+  result_.pages_dirty = now.dirty_bytes / unit;
+  result_.pages_hot = now.hot_bytes / unit;
+  result_.traps = now.traps - before.traps;
+  result_.went_hot = now.went_hot - before.went_hot;
+  result_.rearmed = now.rearmed - before.rearmed;
 }
 
 void Collection::sweep(std::size_t live) {

@@ -24,15 +24,18 @@ class Collection {
   void run();
   const observe::CycleResult& result() const { return result_; }
   std::size_t allocated() const { return allocated_; }  // since the cycle before; bytes
-  std::uint64_t roots_ns() const { return roots_ns_; }
+  std::uint64_t roots_cpu_ns() const { return roots_cpu_ns_; }
+  std::uint64_t others_cpu_ns() const { return others_cpu_ns_; }  // of the team, but the caller
 
  private:
   void prepare();
   void scan_remembered(Marker& marker);
   void mark(Marker& first);
+  bool is_worth_a_team(const Marker& marker) const;
   void follow_ephemerons(Marker& marker);
   void find_due_finalizers(Marker& marker);
   void sweep(std::size_t live);
+  void tell_of_barrier();
   void add_reachers(const Marker& marker);
   void check_cards(CardCheck& check);
 
@@ -42,9 +45,10 @@ class Collection {
   std::atomic<std::size_t> marked_bytes_{0};  // by the markers but the first
   std::atomic<std::size_t> marked_objects_{0};
   std::atomic<std::uint64_t> cpu_ns_{0};
+  std::atomic<std::uint64_t> others_cpu_ns_{0};
   std::mutex reachers_lock_;
   std::size_t allocated_ = 0;
-  std::uint64_t roots_ns_ = 0;
+  std::uint64_t roots_cpu_ns_ = 0;
   observe::CycleResult result_;
 };
 

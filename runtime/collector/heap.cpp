@@ -263,11 +263,10 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
   team_.start();
   roots_.prepare();
-  const std::uint64_t began_ns = observe::monotonic_ns();
   events_->begin_cycle(cycle_kind(scope), reason);
   while (!world_.stop()) {
   }
-  const std::uint64_t stopped_ns = observe::monotonic_ns();
+  const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
   observe::CycleResult result;
   bool due = false;
   {
@@ -276,16 +275,22 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
     Collection collection(*this, scope);
     collection.run();
     result = collection.result();
+    const std::uint64_t cpu_ns = observe::thread_cpu_ns() - cpu_before_ns;
     pacing_.add({.scope = scope,
-                 .pause_ns = observe::monotonic_ns() - began_ns,
-                 .fixed_ns = stopped_ns - began_ns + collection.roots_ns(),
+                 .pause_ns = cpu_ns,
+                 .fixed_ns = collection.roots_cpu_ns(),
+                 .cost_ns = cpu_ns + collection.others_cpu_ns(),
                  .allocated = collection.allocated(),
                  .freed = result.freed_bytes,
                  .old_before = live_,
                  .old_after = result.live_bytes,
                  .external = external_bytes()});
     live_ = result.live_bytes;
+    last_promoted_ = result.promoted_bytes;
     set_budget();
+    result.nursery_bytes = trigger_ - live_;
+    result.next_kind = cycle_kind(pacing_.next());
+    result.next_reason = pacing_.why();
     due = finalizers_.due() != 0;
     if (look != nullptr) {
       space_->finish_sweeping();

@@ -147,6 +147,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   Pacing pacing_;
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;
+  std::size_t last_promoted_ = 0;  // bytes, by the last cycle
+  heap::RememberedCounters remembered_;
   unsigned stress_cycles_ = 0;
   bool keeps_cards_ = false;
   std::atomic<std::int64_t> external_{0};

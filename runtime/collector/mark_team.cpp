@@ -42,8 +42,8 @@ void MarkTeam::member(unsigned index) {
   }
 }
 
-void MarkTeam::run(os::FunctionRef<void(unsigned)> work) {
-  if (size_ > 1) {
+void MarkTeam::run(unsigned members, os::FunctionRef<void(unsigned)> work) {
+  if (members > 1) {
     const std::lock_guard guard(lock_);
     work_ = &work;
     busy_ = size_ - 1;
@@ -51,7 +51,7 @@ void MarkTeam::run(os::FunctionRef<void(unsigned)> work) {
     changed_.notify_all();
   }
   work(0);
-  if (size_ > 1) {
+  if (members > 1) {
     std::unique_lock guard(lock_);
     changed_.wait(guard, [&] { return busy_ == 0; });
   }

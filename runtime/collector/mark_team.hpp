@@ -20,8 +20,8 @@ class MarkTeam {
   unsigned size() const { return size_; }
   // Fewer threads than wanted: the team is as large as it could be made.
   void start();
-  // work(i) for each i below size(), work(0) by the caller; returns when all have.
-  void run(os::FunctionRef<void(unsigned)> work);
+  // work(i) for each i below `members` (size() or 1), work(0) by the caller; returns when all have.
+  void run(unsigned members, os::FunctionRef<void(unsigned)> work);
 
  private:
   void member(unsigned index);

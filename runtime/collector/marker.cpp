@@ -1,6 +1,7 @@
 #include "runtime/collector/marker.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "runtime/collector/ephemerons.hpp"
 #include "runtime/os/last_words.hpp"
@@ -82,18 +83,27 @@ bool Marker::scan_old(Range range) {
   return edges_to_young_ != before;
 }
 
+// Eight granules at a time, since in a block that is allocated into again few objects are old.
 void Marker::scan_small(Range part, Range block) {
+  constexpr std::size_t kGroupBytes = heap::Metadata::kGroup * heap::kGranuleBytes;
   const heap::Metadata& metadata = space_.metadata();
-  Address next = metadata.start_at_or_before(part.begin, block.begin);
-  if (next == Address()) next = metadata.next_start(part.begin, block.end());
-  while (next < part.end()) {
-    const Address start = next;
-    next = metadata.next_start(start, block.end());
-    const heap::MetadataByte byte = metadata.load(start);
-    if (!byte.is_object() || byte.mark() != epoch_) continue;
+  const auto scan = [&](Address start) {
+    const Range range = Range::between(start, metadata.next_start(start, block.end()));
     const std::uint8_t number =
-        next - start > heap::kGranuleBytes ? metadata.kind_number(start) : std::uint8_t{0};
-    scan_part({Range::between(start, next), heap::KindTag::of(byte.trace_class(), number)}, part);
+        range.size > heap::kGranuleBytes ? metadata.kind_number(start) : std::uint8_t{0};
+    const auto trace = metadata.load(start).trace_class();
+    scan_part({range, heap::KindTag::of(trace, number)}, part);
+  };
+  const Address first = metadata.start_at_or_before(part.begin, block.begin);
+  if (first != Address() && first < part.begin && metadata.load(first).is_object() &&
+      space_.is_marked(first))
+    scan(first);
+  Address group = part.begin.align_down(kGroupBytes);
+  std::uint64_t mask = ~std::uint64_t{0} << ((part.begin - group) / heap::kGranuleBytes * 8);
+  for (; group < part.end(); group = group + kGroupBytes, mask = ~std::uint64_t{0}) {
+    std::uint64_t marked = heap::Metadata::marked_starts(metadata.load_group(group), epoch_) & mask;
+    for (; marked != 0; marked &= marked - 1)
+      scan(group + static_cast<unsigned>(std::countr_zero(marked)) / 8 * heap::kGranuleBytes);
   }
 }
 

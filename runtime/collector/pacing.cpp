@@ -45,13 +45,13 @@ void Pacing::add(const Cycle& cycle) {
       dead_of_promoted_.add(
           std::min(1.0, static_cast<double>(cycle.old_before - survived) / promoted));
     }
-    full_ns_per_byte_.add(static_cast<double>(cycle.pause_ns) /
+    full_ns_per_byte_.add(static_cast<double>(cycle.cost_ns) /
                           static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
     old_at_full_ = cycle.old_after;
     external_at_full_ = cycle.external;
     set_limits(minimum_, maximum_);
   } else {
-    minor_ns_.add(static_cast<double>(cycle.pause_ns));
+    minor_ns_.add(static_cast<double>(cycle.cost_ns));
     minor_freed_.add(static_cast<double>(cycle.freed));
     resize_nursery(cycle);
   }
@@ -91,14 +91,17 @@ bool Pacing::is_full_cheaper(const Cycle& cycle) const {
 void Pacing::choose(const Cycle& cycle) {
   const std::size_t external_growth = cycle.external - std::min(cycle.external, external_at_full_);
   next_ = Scope::all;
-  why_ = observe::Reason::nursery;
-  if (!generations_) return;
-  if (cycle.old_after + external_growth > trigger_) {
+  if (!generations_) {
+    why_ = observe::Reason::nursery;
+  } else if (cycle.old_after > trigger_) {
     why_ = observe::Reason::growth;
+  } else if (cycle.old_after + external_growth > trigger_) {
+    why_ = observe::Reason::external;
   } else if (is_full_cheaper(cycle)) {
     why_ = observe::Reason::cheaper;
   } else {
     next_ = Scope::young;
+    why_ = observe::Reason::nursery;
   }
 }
 

@@ -23,8 +23,11 @@ class Pacing {
   // A cycle that has just ended.
   struct Cycle {
     Scope scope = Scope::all;
+    // CPU time: what the collecting thread needed for it; of that, what a smaller nursery would not
+    // have saved; and what all threads did. Time in which it had no core tells nothing.
     std::uint64_t pause_ns = 0;
-    std::uint64_t fixed_ns = 0;  // of these, what a smaller nursery would not have saved
+    std::uint64_t fixed_ns = 0;
+    std::uint64_t cost_ns = 0;
     std::size_t allocated = 0;   // since the cycle before, in bytes
     std::size_t freed = 0;       // bytes
     std::size_t old_before = 0;  // bytes that were marked before it

@@ -12,18 +12,9 @@ constexpr std::uint64_t kStarts = Metadata::kStarts;
 constexpr std::size_t kGroup = Metadata::kGroup;
 static_assert(MetadataByte::free_start().value() == MetadataByte::kStart);
 
-// Starts of objects with the mark. No sum carries into the next byte.
-std::uint64_t marked_starts(std::uint64_t bytes, std::uint64_t epochs) {
-  constexpr std::uint64_t kClasses = kOnes * 0x1c;
-  const std::uint64_t is_object = (bytes & kClasses) + kOnes * 0x7c;
-  const std::uint64_t is_unmarked =
-      ((bytes ^ epochs) & kOnes * MetadataByte::kMarkMask) + kOnes * 0x7f;
-  return bytes & is_object & ~is_unmarked & kStarts;
-}
-
 // A line of metadata at a time: where objects were allocated and died in one cycle, no byte of it
 // has a mark at all.
-bool has_survivors(const Metadata& metadata, Range block, std::uint64_t epochs) {
+bool has_survivors(const Metadata& metadata, Range block, unsigned epoch) {
   constexpr std::size_t kGroups = 8;
   for (Address at = block.begin; at < block.end(); at = at + kGroups * kGroup * kGranuleBytes) {
     std::uint64_t groups[kGroups];
@@ -32,7 +23,7 @@ bool has_survivors(const Metadata& metadata, Range block, std::uint64_t epochs) 
       any |= groups[i] = metadata.load_group(at + i * kGroup * kGranuleBytes);
     if ((any & kOnes * MetadataByte::kMarkMask) == 0) continue;
     for (const std::uint64_t bytes : groups)
-      if (marked_starts(bytes, epochs) != 0) return true;
+      if (Metadata::marked_starts(bytes, epoch) != 0) return true;
   }
   return false;
 }
@@ -56,8 +47,7 @@ std::size_t lowest_byte(std::uint64_t bits) {
 }  // namespace
 
 SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, Range keep) {
-  const std::uint64_t epochs = kOnes * epoch;
-  if (keep.empty() && !has_survivors(metadata, block, epochs)) {
+  if (keep.empty() && !has_survivors(metadata, block, epoch)) {
     metadata.clear(block);
     metadata.store(block.begin, MetadataByte::free_start());
     return {.live_granules = 0, .longest_run = kBlockGranules};
@@ -78,7 +68,7 @@ SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, R
     const std::uint64_t starts = word & kStarts;
     if (starts == 0) continue;
     const std::uint64_t live =
-        (marked_starts(word, epochs) | bytes_within(group, keep_begin, keep_end)) & starts;
+        (Metadata::marked_starts(word, epoch) | bytes_within(group, keep_begin, keep_end)) & starts;
     const std::uint64_t dead = starts & ~live;
     std::uint64_t begun = 0;
     for (std::uint64_t ahead = ~std::uint64_t{0};;) {

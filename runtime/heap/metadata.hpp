@@ -110,7 +110,18 @@ class Metadata {
     group(first).store(bytes, std::memory_order_relaxed);
   }
 
+  // Of eight bytes: kStarts where an object starts that is marked in `epoch`.
+  static std::uint64_t marked_starts(std::uint64_t bytes, unsigned epoch) {
+    // No sum carries into the next byte.
+    const std::uint64_t is_object = (bytes & kOnes * 0x1c) + kOnes * 0x7c;
+    const std::uint64_t is_unmarked =
+        ((bytes ^ kOnes * epoch) & kOnes * MetadataByte::kMarkMask) + kOnes * 0x7f;
+    return bytes & is_object & ~is_unmarked & kStarts;
+  }
+
  private:
+  static constexpr std::uint64_t kOnes = 0x0101010101010101u;
+
   std::atomic_ref<std::uint64_t> group(Address first) const {
     return std::atomic_ref(*Address(at(first)).as<std::uint64_t>());
   }

@@ -32,6 +32,7 @@ RememberedSet::~RememberedSet() {
 
 void RememberedSet::arm(Range pages) {
   if (auto done = barrier_.arm(pages); !done) os::last_words("arming old memory failed");
+  armed_bytes_ += pages.size;
 }
 
 void RememberedSet::disarm(Range pages) {
@@ -65,8 +66,8 @@ void RememberedSet::scan_hot(Scan scan) {
     const bool found_young = scan(range_of(unit));
     if (policy_.after_hot_scan({unit}, found_young) == barrier::PageVerdict::keep_hot)
       hot_[kept++] = unit;
-    else
-      arm(range_of(unit));
+    else if (auto done = barrier_.arm(range_of(unit)); !done)
+      os::last_words("arming memory again failed");
   }
   hot_.truncate(kept);
 }
@@ -81,7 +82,7 @@ void RememberedSet::judge(Range run) {
 // One walk over neighbouring arenas that have armed blocks. A walk costs 2 to 3 ns for a page that
 // is clean; one for each run of armed blocks would cost two system calls for each.
 void RememberedSet::take_dirty(std::size_t frontier, Scan scan) {
-  dirty_bytes_ = 0;
+  dirty_bytes_ = armed_bytes_ = 0;
   const std::size_t hot_before = hot_.size();
   const auto sink = [&](Range run) {
     (void)scan(run);
@@ -96,8 +97,12 @@ void RememberedSet::take_dirty(std::size_t frontier, Scan scan) {
     }
     // As long as the gaps are short.
     std::size_t end = block + 1;
-    for (std::size_t at = end; at < frontier && at - end < kArenaBlocks; ++at)
-      if (is_armed(at)) end = at + 1;
+    armed_bytes_ += kBlockBytes;
+    for (std::size_t at = end; at < frontier && at - end < kArenaBlocks; ++at) {
+      if (!is_armed(at)) continue;
+      end = at + 1;
+      armed_bytes_ += kBlockBytes;
+    }
     const Range part = Range::between(region_.range_of(BlockIndex(block)).begin,
                                       region_.range_of(BlockIndex(end - 1)).end());
     if (!barrier_.take(part, sink, barrier::Then::rearm))
@@ -119,7 +124,12 @@ void RememberedSet::disarm_new_hot(std::size_t first) {
 
 RememberedCounters RememberedSet::counters() const {
   const barrier::ArmingCounters policy = policy_.counters();
-  return {dirty_bytes_, hot_.size() * unit_bytes_, policy.went_hot, policy.rearmed_quiet};
+  return {.armed_bytes = armed_bytes_,
+          .dirty_bytes = dirty_bytes_,
+          .hot_bytes = hot_.size() * unit_bytes_,
+          .went_hot = policy.went_hot,
+          .rearmed = policy.rearmed_quiet,
+          .traps = barrier_.counters().traps};
 }
 
 }  // namespace weir::heap

@@ -114,7 +114,7 @@ class Space {
     }
   }
   std::size_t young_blocks() const { return young_blocks_.size(); }
-  RememberedSet* remembered_set() { return remembered_.get(); }
+  RememberedSet* remembered_set() const { return remembered_.get(); }
   std::size_t frontier() const { return blocks_.frontier(); }
 
   // -- Sizing --
