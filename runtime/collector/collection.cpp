@@ -27,7 +27,9 @@ void Collection::run() {
     events.phase(Phase::roots);
     const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
     heap_.scan_roots(marker, scope_);
-    roots_cpu_ns_ = observe::thread_cpu_ns() - cpu_before_ns;
+    fixed_cpu_ns_ = observe::thread_cpu_ns() - cpu_before_ns;
+    if (const auto* remembered = heap_.space_->remembered_set(); remembered != nullptr)
+      fixed_cpu_ns_ += remembered->walk_cpu_ns();
     events.phase(Phase::mark);
     mark(marker);
     events.phase(Phase::weak);

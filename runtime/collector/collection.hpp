@@ -24,7 +24,8 @@ class Collection {
   void run();
   const observe::CycleResult& result() const { return result_; }
   std::size_t allocated() const { return allocated_; }  // since the cycle before; bytes
-  std::uint64_t roots_cpu_ns() const { return roots_cpu_ns_; }
+  // Of the collecting thread: for the roots, and to find out what was written.
+  std::uint64_t fixed_cpu_ns() const { return fixed_cpu_ns_; }
   std::uint64_t others_cpu_ns() const { return others_cpu_ns_; }  // of the team, but the caller
 
  private:
@@ -48,7 +49,7 @@ class Collection {
   std::atomic<std::uint64_t> others_cpu_ns_{0};
   std::mutex reachers_lock_;
   std::size_t allocated_ = 0;
-  std::uint64_t roots_cpu_ns_ = 0;
+  std::uint64_t fixed_cpu_ns_ = 0;
   observe::CycleResult result_;
 };
 

@@ -278,7 +278,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
     const std::uint64_t cpu_ns = observe::thread_cpu_ns() - cpu_before_ns;
     pacing_.add({.scope = scope,
                  .pause_ns = cpu_ns,
-                 .fixed_ns = collection.roots_cpu_ns(),
+                 .fixed_ns = collection.fixed_cpu_ns(),
                  .cost_ns = cpu_ns + collection.others_cpu_ns(),
                  .allocated = collection.allocated(),
                  .freed = result.freed_bytes,

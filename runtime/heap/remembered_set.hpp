@@ -48,6 +48,8 @@ class RememberedSet {
   void reset(std::size_t frontier);
 
   const barrier::Barrier& barrier() const { return barrier_; }
+  // What the last take or reset needed to find out what was written, in CPU time; 0: not measured.
+  std::uint64_t walk_cpu_ns() const { return walk_cpu_ns_; }
   bool is_hot(Address address) const { return policy_.is_hot(unit_of(address)); }
   RememberedCounters counters() const;
 
@@ -63,7 +65,7 @@ class RememberedSet {
   }
   std::uint64_t now() const { return may_measure_ ? observe::monotonic_ns() : 0; }
   void scan_hot(Scan scan);
-  void take_dirty(std::size_t frontier, Scan scan);
+  void walk(std::size_t frontier);
   void judge(Range run);
   void disarm_new_hot(std::size_t first);
 
@@ -74,6 +76,8 @@ class RememberedSet {
   os::OffHeapArray<std::uint8_t> table_;
   barrier::CostMeter meter_;
   barrier::ArmingPolicy policy_;
+  os::OffHeapVector<Range> dirty_;  // by the last walk
+  std::uint64_t walk_cpu_ns_ = 0;
   os::OffHeapVector<std::size_t> hot_;  // units; some may have been disarmed since
   std::size_t armed_bytes_ = 0;         // as of the last take, and what was armed since
   std::size_t dirty_bytes_ = 0;
