@@ -86,19 +86,25 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
   }
   if (holes)
     if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
-  const std::lock_guard guard(lock_);
-  auto taken = blocks_.take(1, BlockState::owned);
-  if (!taken) {
-    finish_sweeping();
-    taken = blocks_.take(1, BlockState::owned);
+  {
+    const std::lock_guard guard(lock_);
+    auto taken = blocks_.take(1, BlockState::owned);
+    if (!taken) {
+      finish_sweeping();
+      taken = blocks_.take(1, BlockState::owned);
+    }
+    if (taken) {
+      spend(kBlockBytes);
+      Block& block = region_.block(*taken);
+      block.leaf = leaf;
+      block.longest_run = kBlockGranules;
+      metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
+      return *taken;
+    }
+    blocks_.restart();  // holes that were passed over for larger wishes
   }
-  if (!taken) return tl::unexpected(Refusal::out_of_memory);
-  spend(kBlockBytes);
-  Block& block = region_.block(*taken);
-  block.leaf = leaf;
-  block.longest_run = kBlockGranules;
-  metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
-  return *taken;
+  if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
+  return tl::unexpected(Refusal::out_of_memory);
 }
 
 tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::size_t alignment,
