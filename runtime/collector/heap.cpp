@@ -227,14 +227,23 @@ bool Heap::wait_for_turn() {
   return false;
 }
 
+void Heap::stop_world() {
+  for (;;) {
+    while (!world_.stop()) {
+    }
+    if (roots_.is_current()) return;
+    world_.resume();
+    roots_.prepare();
+  }
+}
+
 bool Heap::collect_now(observe::Reason reason, const os::FunctionRef<void()>* look) {
   if (!wait_for_turn()) return false;
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
   team_.start();
   roots_.prepare();
   events_->begin_cycle(observe::CycleKind::full, reason);
-  while (!world_.stop()) {
-  }
+  stop_world();
   observe::CycleResult result;
   bool due = false;
   {

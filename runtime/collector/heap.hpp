@@ -94,6 +94,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   bool may_collect(const Mutator& mutator) const;
   // False: another mutator did it meanwhile.
   bool collect_now(observe::Reason reason, const os::FunctionRef<void()>* look = nullptr);
+  // With the static data as it is listed then.
+  void stop_world();
   // Takes cycle_lock_. False: another had it, and gave it back; it is not taken.
   bool wait_for_turn();
   void set_budget(std::size_t live);

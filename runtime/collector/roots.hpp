@@ -9,6 +9,7 @@
 #include <weir/error.hpp>
 
 #include "runtime/collector/address_map.hpp"
+#include "runtime/collector/static_data.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::collector {
@@ -33,6 +34,8 @@ class Roots {
 
   // Lists the static data, which needs the loader's lock: before the world is stopped.
   void prepare();
+  // After it was stopped. False: a library was loaded or unloaded in between.
+  bool is_current();
   void scan(RootVisitor& visitor);
 
  private:
@@ -56,7 +59,7 @@ class Roots {
   os::OffHeapVector<Callback> callbacks_;
   AddressMap<Holds> held_;
   bool static_data_ = false;
-  os::OffHeapVector<Range> segments_;  // of static data, as of prepare()
+  StaticData data_;  // as of prepare()
 };
 
 }  // namespace weir::collector
