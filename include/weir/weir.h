@@ -314,7 +314,9 @@ weir_status weir_roots_remove_callback(weir_heap* heap, weir_roots_callback call
 weir_status weir_mutator_roots_callback(weir_mutator* mutator, weir_roots_callback callback,
                                         void* data);
 /* The writable data of the program and of all libraries loaded at each collection, conservatively.
- * Read by the dynamic loader's list, so dlopen'ed ones are found, too. */
+ * By the dynamic loader's list, so dlopen'ed ones are found, too; not thread-local variables, nor
+ * what dlmopen loads into another namespace. A thread that is not attached unloads nothing while
+ * heaps with this on are collected. */
 weir_status weir_roots_static_data(weir_heap* heap, bool scan);
 
 /* A scope's slots: link it to mutator->frames on entry, unlink it on exit, in stack order. */

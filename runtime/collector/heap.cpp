@@ -257,6 +257,16 @@ bool Heap::wait_for_turn() {
   return false;
 }
 
+void Heap::stop_world() {
+  for (;;) {
+    while (!world_.stop()) {
+    }
+    if (roots_.is_current()) return;
+    world_.resume();
+    roots_.prepare();
+  }
+}
+
 bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRef<void()>* look) {
   if (barrier_ == nullptr) scope = Scope::all;
   if (!wait_for_turn()) return false;
@@ -264,8 +274,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
   team_.start();
   roots_.prepare();
   events_->begin_cycle(cycle_kind(scope), reason);
-  while (!world_.stop()) {
-  }
+  stop_world();
   const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
   observe::CycleResult result;
   bool due = false;

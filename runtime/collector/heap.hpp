@@ -109,6 +109,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   bool collect_now(Scope scope, observe::Reason reason,
                    const os::FunctionRef<void()>* look = nullptr);
   void collect_for_stress();
+  // With the static data as it is listed then.
+  void stop_world();
   // Takes cycle_lock_. False: another had it, and gave it back; it is not taken.
   bool wait_for_turn();
   void set_budget();

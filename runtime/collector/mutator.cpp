@@ -1,6 +1,7 @@
 #include "runtime/collector/mutator.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/collector/heap.hpp"
 #include "runtime/collector/root_visitor.hpp"
@@ -8,6 +9,7 @@
 namespace weir::collector {
 namespace {
 
+using heap::Refusal;
 using heap::SpanAllocator;
 
 // A larger object that does not fit where the span is goes to a block apart, so that the rest of
@@ -31,10 +33,13 @@ Mutator::Mutator(Heap& heap, bool one_at_a_time)
 tl::expected<Address, heap::Refusal> Mutator::allocate(std::size_t bytes, std::size_t alignment,
                                                        heap::KindTag kind,
                                                        bool whatever_the_budget) {
-  SpanAllocator& usual = allocators_[kind.is_leaf()];
-  if (bytes > kMedium && usual.block() && !usual.has_room(bytes, alignment))
-    return allocators_[2 + kind.is_leaf()].allocate(bytes, alignment, kind, whatever_the_budget);
-  return usual.allocate(bytes, alignment, kind, whatever_the_budget);
+  SpanAllocator* span = &allocators_[kind.is_leaf()];
+  SpanAllocator* other = &allocators_[2 + kind.is_leaf()];
+  if (bytes > kMedium && span->block() && !span->has_room(bytes, alignment)) std::swap(span, other);
+  auto made = span->allocate(bytes, alignment, kind, whatever_the_budget);
+  if (!made && made.error() == Refusal::out_of_memory)
+    made = other->allocate(bytes, alignment, kind, whatever_the_budget);
+  return made;
 }
 
 void Mutator::revoke_spans() {

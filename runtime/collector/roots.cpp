@@ -1,27 +1,11 @@
 #include "runtime/collector/roots.hpp"
 
-#include <link.h>
-
 #include <algorithm>
 
 #include "runtime/collector/root_visitor.hpp"
 #include "runtime/os/mapping.hpp"
 
 namespace weir::collector {
-namespace {
-
-int add_segments(dl_phdr_info* object, std::size_t /*size*/, void* segments) {
-  for (int i = 0; i < object->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
-    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) == 0) continue;
-    const Range range{Address(object->dlpi_addr + segment.p_vaddr), segment.p_memsz};
-    if (!static_cast<os::OffHeapVector<Range>*>(segments)->push_back(range)) return 1;
-  }
-  return 0;
-}
-
-}  // namespace
-
 Expected<> Roots::add(Range range, Reading reading) {
   const std::lock_guard guard(lock_);
   for (const Entry& entry : entries_)
@@ -110,8 +94,13 @@ void Roots::forget_young(std::uint32_t index) {
 
 void Roots::prepare() {
   const std::lock_guard guard(lock_);
-  segments_.clear();
-  if (static_data_) ::dl_iterate_phdr(add_segments, &segments_);
+  data_.clear();
+  if (static_data_) data_.list();
+}
+
+bool Roots::is_current() {
+  const std::lock_guard guard(lock_);
+  return !static_data_ || data_.is_current();
 }
 
 void Roots::scan(RootVisitor& visitor, Scope scope) {
@@ -133,7 +122,7 @@ void Roots::scan(RootVisitor& visitor, Scope scope) {
     held_.find(object)->young_index = kOld;
   }
   young_.clear();
-  for (const Range& segment : segments_)  // one may have been unloaded since
+  for (const Range& segment : data_)  // a stopped thread may be about to unload one
     if (os::is_mapped(segment)) visitor.root_words("static data", segment);
 }
 

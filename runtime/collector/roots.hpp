@@ -10,6 +10,7 @@
 
 #include "runtime/collector/address_map.hpp"
 #include "runtime/collector/scope.hpp"
+#include "runtime/collector/static_data.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::collector {
@@ -34,6 +35,8 @@ class Roots {
 
   // Lists the static data, which needs the loader's lock: before the world is stopped.
   void prepare();
+  // After it was stopped. False: a library was loaded or unloaded in between.
+  bool is_current();
   // Of the held objects only those that became so since the last scan, if the scope is `young`;
   // afterwards all are old. Everything else always: what it refers to may change at any time.
   void scan(RootVisitor& visitor, Scope scope);
@@ -64,7 +67,7 @@ class Roots {
   AddressMap<Holds> held_;
   os::OffHeapVector<Address> young_;  // held since the last scan
   bool static_data_ = false;
-  os::OffHeapVector<Range> segments_;  // of static data, as of prepare()
+  StaticData data_;  // as of prepare()
 };
 
 }  // namespace weir::collector

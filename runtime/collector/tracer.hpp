@@ -64,11 +64,18 @@ class Tracer : public RootVisitor, public VisitorOwner {
       reference(Address(edges_[i].slot), Address(edges_[i].object));
     visitor_.count = 0;
   }
-  // Stacks hold what sanitizers guard: red zones, variables that are gone, words being written.
+  // Stacks hold what sanitizers guard: red zones, variables that are gone, words being written. In
+  // plain arithmetic up to what lies in the heap: whatever is called from here is instrumented.
   __attribute__((no_sanitize("address", "thread"))) void visit_words(Range words) override {
-    for (Address at = words.begin.align_up(kWordBytes); at + kWordBytes <= words.end();
-         at = at + kWordBytes)
-      conservative_word(at, *at.as<const volatile std::uintptr_t>());
+    const std::uintptr_t heap = committed_.begin.value();
+    const std::uintptr_t size = committed_.size;
+    const std::uintptr_t mask = format_.conservative_mask;
+    const auto* end = words.end().align_down(kWordBytes).as<const volatile std::uintptr_t>();
+    for (const auto* at = words.begin.align_up(kWordBytes).as<const volatile std::uintptr_t>();
+         at < end; ++at) {
+      const std::uintptr_t word = *at;
+      if ((word & mask) - heap < size) conservative_word(Address(at), word);
+    }
   }
 
  protected:

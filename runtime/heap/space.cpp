@@ -149,17 +149,24 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
       finish_sweeping();
       taken = blocks_.take(1, BlockState::owned);
     }
-    if (!taken) return tl::unexpected(Refusal::out_of_memory);
-    spend(kBlockBytes);
-    to_disarm = open_ahead(*taken);
-    Block& block = region_.block(*taken);
-    block.has_old = false;
-    block.leaf = leaf;
-    block.longest_run = kBlockGranules;
-    metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
+    if (taken) {
+      spend(kBlockBytes);
+      to_disarm = open_ahead(*taken);
+      Block& block = region_.block(*taken);
+      block.has_old = false;
+      block.leaf = leaf;
+      block.longest_run = kBlockGranules;
+      metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
+    } else {
+      blocks_.restart();  // holes that were passed over for larger wishes
+    }
   }
-  disarm(to_disarm);
-  return *taken;
+  if (taken) {
+    disarm(to_disarm);
+    return *taken;
+  }
+  if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
+  return tl::unexpected(Refusal::out_of_memory);
 }
 
 tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::size_t alignment,

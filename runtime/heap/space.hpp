@@ -53,8 +53,8 @@ class Space {
 
   // -- Mutators; each takes the lock --
   // A block with a free run of at least `bytes`, owned by the caller now. Holes come before free
-  // blocks, if `holes` are wanted. Its `longest_run` is up to date. `whatever_the_budget`: a
-  // collection was no help, or may not be.
+  // blocks, if `holes` are wanted; else where no block is free. Its `longest_run` is up to date.
+  // `whatever_the_budget`: a collection was no help, or may not be.
   tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes, bool holes,
                                                bool whatever_the_budget);
   tl::expected<Address, Refusal> allocate_large(std::size_t bytes, std::size_t alignment,

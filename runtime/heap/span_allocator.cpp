@@ -76,29 +76,27 @@ bool SpanAllocator::has_room(std::size_t bytes, std::size_t alignment) const {
 
 tl::expected<void, Refusal> SpanAllocator::next_run(std::size_t bytes, bool whatever_the_budget) {
   const std::size_t wanted = std::max(bytes, kSmallestHole);
-  Address from = run_.end();
-  if (block_) end_run();
-  for (;;) {
-    if (block_) {
-      const Range run =
-          next_free_run(space_->metadata(), from, space_->region().range_of(*block_).end(), wanted);
-      if (!run.empty()) {
-        begin_run(run);
-        return {};
-      }
-      space_->release_block(*block_);
-      block_.reset();
-    }
-    auto block = space_->take_block(leaf_, wanted, from_ == From::holes, whatever_the_budget);
-    if (!block) return tl::unexpected(block.error());
-    block_ = *block;
-    const Range whole = space_->region().range_of(*block);
-    if (space_->region().block(*block).longest_run == kBlockGranules) {
-      begin_run(whole);
+  const Metadata& metadata = space_->metadata();
+  if (block_) {
+    const Range run =
+        next_free_run(metadata, run_.end(), space_->region().range_of(*block_).end(), wanted);
+    if (!run.empty()) {
+      end_run();
+      begin_run(run);
       return {};
     }
-    from = whole.begin;
   }
+  const auto block = space_->take_block(leaf_, wanted, from_ == From::holes, whatever_the_budget);
+  if (!block) return tl::unexpected(block.error());  // what is left of the run stays
+  if (block_) {
+    end_run();
+    space_->release_block(*block_);
+  }
+  block_ = *block;
+  const Range whole = space_->region().range_of(*block);
+  const bool is_empty = space_->region().block(*block).longest_run == kBlockGranules;
+  begin_run(is_empty ? whole : next_free_run(metadata, whole.begin, whole.end(), wanted));
+  return {};
 }
 
 Address SpanAllocator::place(Address start, std::size_t bytes, KindTag kind) {

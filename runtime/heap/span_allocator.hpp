@@ -22,7 +22,7 @@ namespace weir::heap {
 
 class SpanAllocator {
  public:
-  enum class From { holes, free_blocks };  // where it takes runs
+  enum class From { holes, free_blocks };  // where it takes runs first
   // `one_at_a_time`: the limit stays at the bump pointer, so that every allocation comes here.
   SpanAllocator(Space& space, weir_span& span, bool leaf, From from, bool one_at_a_time)
       : space_(&space), span_(&span), leaf_(leaf), from_(from), one_at_a_time_(one_at_a_time) {}
@@ -33,7 +33,7 @@ class SpanAllocator {
   Address allocate_in_run(std::size_t bytes, std::size_t alignment, KindTag kind) {
     return has_room(bytes, alignment) ? place(bump().align_up(alignment), bytes, kind) : Address();
   }
-  // `bytes` is whole granules up to kSmallMax, and so is bytes + alignment.
+  // `bytes` is whole granules up to kSmallMax, and so is bytes + alignment. Refused: as before.
   tl::expected<Address, Refusal> allocate(std::size_t bytes, std::size_t alignment, KindTag kind,
                                           bool whatever_the_budget);
   // Whether it would succeed without another run.

@@ -75,6 +75,43 @@ TEST_CASE("60: the maximum is reached: NULL, the heap whole, and memory again af
   }
 }
 
+// Every second one of `bytes` dies; what then still fits where no collection may begin.
+TEST_CASE("60: without a collection, all holes are used before there is no memory") {
+  struct Sizes {
+    std::size_t dead, fresh;
+  };
+  for (const weir_kind kind : {WEIR_KIND_SLOTS, WEIR_KIND_LEAF})
+    for (const auto& [dead, fresh] : {Sizes{1008, 1000}, Sizes{1008, 600}, Sizes{4000, 700},
+                                      Sizes{8192, 8000}, Sizes{96, 90}}) {
+      CAPTURE(dead);
+      CAPTURE(fresh);
+      weir_config config = small_heap();
+      config.maximum_bytes = 16 * kMiB;
+      const TestHeap heap(config);
+      const TestMutator mutator(heap, kPrecise);
+      std::vector<void*> objects;
+      REQUIRE(weir_heap_set_limits(heap, 16 * kMiB, 16 * kMiB) == WEIR_OK);
+      objects.reserve(16 * kMiB / dead);
+      weir_no_collect_begin(mutator);
+      while (void* object = weir_allocate(mutator, kind, dead)) objects.push_back(object);
+      weir_no_collect_end(mutator);
+      REQUIRE(objects.size() * dead > 15 * kMiB);
+      for (std::size_t i = 0; i < objects.size(); i += 2) objects[i] = nullptr;
+      REQUIRE(weir_roots_add(heap, objects.data(), objects.size()) == WEIR_OK);
+      collect(mutator);
+
+      weir_no_collect_begin(mutator);
+      // A wish that no hole fulfils costs those that come after it nothing.
+      if (dead < 4000) CHECK(weir_allocate(mutator, kind, 8000) == nullptr);
+      std::size_t count = 0;
+      while (weir_allocate(mutator, kind, fresh) != nullptr) ++count;
+      CHECK(count >= objects.size() / 2 * (dead / fresh) * 95 / 100);
+      weir_no_collect_end(mutator);
+      CHECK(heap.statistics().heap_bytes <= 16 * kMiB);
+      REQUIRE(weir_roots_remove(heap, objects.data()) == WEIR_OK);
+    }
+}
+
 TEST_CASE("60: the handler gives something up, raises the limit, or hopes in vain") {
   weir_config config = small_heap();
   config.maximum_bytes = 16 * kMiB;
