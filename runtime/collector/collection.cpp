@@ -16,6 +16,7 @@ void Collection::run() {
   allocated_ = used - std::min(used, old);
 
   events.phase(Phase::prepare);
+  result_.young_blocks = heap_.space_->young_blocks();
   prepare();
   {
     Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, nullptr);
@@ -43,6 +44,7 @@ void Collection::run() {
   }
   events.phase(Phase::sweep);
   sweep(result_.live_bytes);
+  heap_.old_memory_.tell(*heap_.space_, result_);
   result_.heap_after_bytes = heap_.space_->in_blocks();
   result_.freed_bytes = used > result_.live_bytes ? used - result_.live_bytes : 0;
   result_.markers = heap_.team_.size();
@@ -71,14 +73,18 @@ void Collection::scan_remembered(Marker& marker) {
     if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
     return;
   }
+  const auto scan = [&](Range run) {
+    result_.scanned_bytes += run.size;
+    return marker.scan_old(run);
+  };
   CardCheck check(*heap_.space_);
   remembered->take(heap_.space_->frontier(), [&](Range run) {
     if (heap_.checks_cards()) check.reported(run);
-    return marker.scan_old(run);
+    return scan(run);
   });
   if (heap_.checks_cards()) check_cards(check);
   heap_.space_->for_each_unwatched(
-      [&](heap::BlockIndex index) { marker.scan_old(heap_.space_->region().range_of(index)); });
+      [&](heap::BlockIndex index) { scan(heap_.space_->region().range_of(index)); });
   for (const Address object : heap_.reachers_) marker.rescan(object);
 }
 

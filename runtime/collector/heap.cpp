@@ -286,6 +286,9 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
                  .external = external_bytes()});
     live_ = result.live_bytes;
     set_budget();
+    result.nursery_bytes = trigger_ - live_;
+    result.next_kind = cycle_kind(pacing_.next());
+    result.next_reason = pacing_.why();
     due = finalizers_.due() != 0;
     if (look != nullptr) {
       space_->finish_sweeping();
