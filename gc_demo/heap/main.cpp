@@ -21,13 +21,17 @@ class View {
   View(const Options& options, MutatorRef mutator)
       : silent_(options.json || options.quiet), mutator_(mutator) {}
 
-  void on_start(const Options& options) {
+  void on_start(const Options& options, const Heap& heap) {
     if (silent_) return;
     terminal_.line(terminal_.styled(
         Style::bold,
         fmt::format(
             "{} threads build and drop lists, trees and arrays in a heap of at most {} MiB.",
             options.threads, options.mib)));
+    std::size_t refused = 0;
+    heap.for_each_barrier_reason([&](const char*, const char*) { ++refused; });
+    terminal_.line(fmt::format("Write barrier: {}.{}", heap.barrier(),
+                               refused != 0 ? " Why no better one: weir doctor." : ""));
   }
   // Collections since the last look are told as one line.
   void look(const weir_statistics& now) {
@@ -35,8 +39,9 @@ class View {
     if (now.collections != before_.collections) {
       const auto count = now.collections - before_.collections;
       terminal_.line(fmt::format(
-          "collection {:>4}: pause {:>6.2f} ms, {:>6.1f} MiB live, {:>6.1f} MiB freed",
-          now.collections,
+          "collections: {:>4} minor {:>3} full: pause {:>6.2f} ms, {:>6.1f} MiB live, {:>6.1f} "
+          "freed",
+          now.minor_collections, now.full_collections,
           static_cast<double>(now.collection_ns - before_.collection_ns) / 1e6 /
               static_cast<double>(count),
           static_cast<double>(now.live_bytes) / kMiB, static_cast<double>(now.freed_bytes) / kMiB));
@@ -54,12 +59,10 @@ class View {
   }
   void on_end(const weir_statistics& end, const Work& work) {
     if (silent_) return;
+    say_pauses("minor", end.minor_collections, end.minor_pause_ns_p50, end.minor_pause_ns_max);
+    say_pauses("full", end.full_collections, end.full_pause_ns_p50, end.full_pause_ns_max);
     terminal_.line(
-        fmt::format("{} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms. {:.0f} "
-                    "MiB allocated.",
-                    end.collections, static_cast<double>(end.pause_ns_p50) / 1e6,
-                    static_cast<double>(end.pause_ns_max) / 1e6,
-                    static_cast<double>(end.allocated_bytes) / kMiB));
+        fmt::format("{:.0f} MiB allocated.", static_cast<double>(end.allocated_bytes) / kMiB));
     terminal_.line(work.wrong == 0
                        ? terminal_.styled(Style::green, fmt::format("All {} shapes were whole.",
                                                                     work.checked.load()))
@@ -67,6 +70,12 @@ class View {
   }
 
  private:
+  void say_pauses(const char* kind, std::uint64_t count, std::uint64_t p50, std::uint64_t longest) {
+    if (count == 0) return;
+    terminal_.line(fmt::format(
+        "{} {} collections, pauses: half below {:.2f} ms, the longest {:.2f} ms.", count, kind,
+        static_cast<double>(p50) / 1e6, static_cast<double>(longest) / 1e6));
+  }
   void draw(const weir_statistics& now) {
     terminal_.set_picture(picture_of(blocks_of(mutator_), now, terminal_));
   }
@@ -77,19 +86,30 @@ class View {
   weir_statistics before_{};
 };
 
-std::string to_json(const Options& options, const weir_statistics& end, const Work& work,
-                    const std::vector<weir_block>& blocks) {
+std::string to_json(const Options& options, const Heap& heap, const weir_statistics& end,
+                    const Work& work, const std::vector<weir_block>& blocks) {
   constexpr const char* kNames[] = {"free", "owned", "filled", "unswept", "swept", "large"};
   nlohmann::ordered_json json = {{"seconds", options.seconds},
                                  {"threads", options.threads},
                                  {"seed", options.seed},
+                                 {"barrier", heap.barrier()},
                                  {"collections", end.collections},
+                                 {"minor_collections", end.minor_collections},
+                                 {"full_collections", end.full_collections},
                                  {"pause_ns_p50", end.pause_ns_p50},
                                  {"pause_ns_max", end.pause_ns_max},
+                                 {"minor_pause_ns_p50", end.minor_pause_ns_p50},
+                                 {"minor_pause_ns_max", end.minor_pause_ns_max},
+                                 {"full_pause_ns_p50", end.full_pause_ns_p50},
+                                 {"full_pause_ns_max", end.full_pause_ns_max},
                                  {"allocated_bytes", end.allocated_bytes},
                                  {"live_bytes", end.live_bytes},
                                  {"freed_bytes", end.freed_bytes},
                                  {"heap_bytes", end.heap_bytes},
+                                 {"nursery_bytes", end.nursery_bytes},
+                                 {"pages_armed", end.pages_armed},
+                                 {"pages_hot", end.pages_hot},
+                                 {"traps", end.traps},
                                  {"blocks", nlohmann::ordered_json::object()},
                                  {"checked", work.checked.load()},
                                  {"wrong", work.wrong.load()},
@@ -143,7 +163,7 @@ Expected<ExitCode> run(const Options& options) {
 
   Work work{.node = *node, .shapes = options.mib * 16 / options.threads};
   View view(options, *mutator);
-  view.on_start(options);
+  view.on_start(options, *heap);
   Threads threads(*heap, work, options);
   const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                       std::chrono::duration<double>(options.seconds));
@@ -164,7 +184,7 @@ Expected<ExitCode> run(const Options& options) {
   if (auto done = mutator->collect(); !done) return Unexpected(done.error());
   const weir_statistics statistics = heap->statistics();
   view.on_end(statistics, work);
-  if (options.json) fmt::print("{}\n", to_json(options, statistics, work, blocks));
+  if (options.json) fmt::print("{}\n", to_json(options, *heap, statistics, work, blocks));
   if (work.wrong == 0) return ExitCode::ok;
   fmt::print(stderr, "heap_demo: {} shapes were damaged; seed {}\n", work.wrong.load(),
              options.seed);

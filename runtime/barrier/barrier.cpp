@@ -47,6 +47,7 @@ Expected<> Barrier::detach(Range range) {
   }
   end(*tracked);
   forget(range);
+  armed_.fetch_sub(tracked->armed.count(tracked->ever_armed()), std::memory_order_relaxed);
   return {};
 }
 
@@ -107,14 +108,18 @@ Expected<> Barrier::arm(Range part) {
     t.about_to_arm(t.units_in(part));
     // What is armed already keeps its record.
     t.armed.for_runs(t.units_in(part), false, [&](UnitSpan run) {
-      if (done) done = arm_units(t, run);
+      if (!done) return;
+      done = arm_units(t, run);
+      if (done) armed_.fetch_add(run.count, std::memory_order_relaxed);
     });
     return done;
   });
   if (tracked == nullptr) return armed;
   if (!armed) {  // from now on it counts as written in every cycle
-    tracked->armed.set(tracked->units_in(part));
-    tracked->dirty.set(tracked->units_in(part));
+    const UnitSpan span = tracked->units_in(part);
+    armed_.fetch_add(span.count - tracked->armed.count(span), std::memory_order_relaxed);
+    tracked->armed.set(span);
+    tracked->dirty.set(span);
   }
   return {};
 }
@@ -130,8 +135,10 @@ Expected<> Barrier::disarm(Range part) {
   });
   if (tracked == nullptr) return disarmed;
   // Where the protection could not be taken off, a page traps once more, and nothing is recorded.
-  tracked->armed.clear(tracked->units_in(part));
-  tracked->dirty.clear(tracked->units_in(part));
+  const UnitSpan span = tracked->units_in(part);
+  armed_.fetch_sub(tracked->armed.count(span), std::memory_order_relaxed);
+  tracked->armed.clear(span);
+  tracked->dirty.clear(span);
   return {};
 }
 
@@ -148,7 +155,10 @@ Expected<std::size_t> Barrier::take(Range part, DirtySink sink, Then then) {
   if (tracked == nullptr) return Unexpected(taken.error());
   const UnitSpan span = tracked->units_in(part);
   if (!taken) count_extra(take_all_armed(*tracked, span, then));
-  return report(*tracked, span, sink);
+  const std::size_t bytes = report(*tracked, span, sink);
+  if (then == Then::leave_unarmed)
+    armed_.fetch_sub(bytes >> tracked->unit_shift, std::memory_order_relaxed);
+  return bytes;
 }
 
 // "All dirty", never "none" [checked-scan].

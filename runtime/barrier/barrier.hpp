@@ -63,6 +63,8 @@ class Barrier {
   BarrierKind kind() const { return kind_; }
   const BarrierTraits& traits() const { return traits_; }
   BarrierCounters counters() const;
+  // How many are armed now. Any thread.
+  std::size_t armed_units() const { return armed_.load(std::memory_order_relaxed); }
   // What went wrong since, newest last; a few kinds of trouble are kept, each once.
   std::vector<BarrierRefusal> notes() const;
   // The fault server behind it, for page sources; nullptr where there is none.
@@ -123,6 +125,7 @@ class Barrier {
   os::RangeMap<TrackedRange*> ranges_;
 
   std::atomic<std::size_t> traps_{0};
+  std::atomic<std::size_t> armed_{0};
   std::atomic<std::size_t> taken_{0};
   std::atomic<std::size_t> extra_{0};
   std::atomic<std::size_t> system_calls_{0};

@@ -1,20 +1,22 @@
 // What the C API says of a heap's write barrier. Outside the runtime: sentences are made by malloc,
 // and what is read has locks of its own.
-#include "runtime/capi/boundary.hpp"
+#include "runtime/barrier/barrier.hpp"
+
+#include "runtime/collector/heap.hpp"
 
 using namespace weir;
-using namespace weir::capi;
 
 const char* weir_heap_barrier(weir_heap* heap) {
-  const barrier::Barrier* chosen = collector::Heap::of(heap).barrier();
-  return chosen != nullptr ? name_of(chosen->kind()) : "none";
+  const barrier::Barrier* barrier = collector::Heap::of(heap).barrier();
+  return barrier != nullptr ? name_of(barrier->kind()) : "none";
 }
 
 void weir_heap_barrier_reasons(weir_heap* heap, weir_barrier_visit visit, void* data) {
   const collector::Heap& asked = collector::Heap::of(heap);
-  if (asked.barrier() == nullptr) return;
-  for (const BarrierRefusal& refusal : asked.barrier_refusals())
-    visit(name_of(refusal.kind), refusal.why.message().c_str(), data);
-  for (const BarrierRefusal& note : asked.barrier()->notes())
-    visit(name_of(note.kind), note.why.message().c_str(), data);
+  const auto tell = [&](const std::vector<BarrierRefusal>& reasons) {
+    for (const BarrierRefusal& reason : reasons)
+      visit(name_of(reason.kind), reason.why.message().c_str(), data);
+  };
+  tell(asked.barrier_refusals());
+  if (asked.barrier() != nullptr) tell(asked.barrier()->notes());
 }

@@ -74,10 +74,6 @@ std::size_t used_bytes(const heap::Space& space, heap::BlockIndex index) {
   return 0;
 }
 
-bool is_young(const heap::Block& block) {
-  return block.state() == heap::BlockState::owned || block.state() == heap::BlockState::filled;
-}
-
 }  // namespace
 
 weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object) {
@@ -137,12 +133,13 @@ void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data)
     const heap::BlockIndex index{i};
     const heap::Block& block = region.block(index);
     if (block.state() == heap::BlockState::unused) continue;
-    const weir_block shown{region.range_of(index).begin.as(),
-                           to_c(block.state()),
-                           block.leaf,
-                           is_young(block),
-                           false,
-                           static_cast<std::uint32_t>(used_bytes(space, index))};
+    const bool in_use = block.state() != heap::BlockState::free;
+    const weir_block shown{.start = region.range_of(index).begin.as(),
+                           .state = to_c(block.state()),
+                           .leaf = block.leaf,
+                           .young = in_use && block.young,
+                           .armed = in_use && block.armed,
+                           .used_bytes = static_cast<std::uint32_t>(used_bytes(space, index))};
     visit(&shown, data);
   }
 }

@@ -1,7 +1,6 @@
 #include "runtime/collector/collection.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "runtime/collector/verifier.hpp"
 #include "runtime/observe/clock.hpp"
@@ -19,6 +18,7 @@ void Collection::run() {
   allocated_ = used - std::min(used, old);
 
   events.phase(Phase::prepare);
+  result_.young_blocks = heap_.space_->young_blocks();
   prepare();
   {
     Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, nullptr);
@@ -50,7 +50,7 @@ void Collection::run() {
   events.phase(Phase::sweep);
   result_.young_blocks = heap_.space_->young_blocks();
   sweep(result_.live_bytes);
-  tell_of_barrier();
+  heap_.old_memory_.tell(*heap_.space_, result_);
   result_.heap_after_bytes = heap_.space_->in_blocks();
   result_.freed_bytes = used > result_.live_bytes ? used - result_.live_bytes : 0;
   result_.marker_cpu_ns = cpu_ns_;
@@ -78,14 +78,18 @@ void Collection::scan_remembered(Marker& marker) {
     if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
     return;
   }
+  const auto scan = [&](Range run) {
+    result_.scanned_bytes += run.size;
+    return marker.scan_old(run);
+  };
   CardCheck check(*heap_.space_);
   remembered->take(heap_.space_->frontier(), [&](Range run) {
     if (heap_.checks_cards()) check.reported(run);
-    return marker.scan_old(run);
+    return scan(run);
   });
   if (heap_.checks_cards()) check_cards(check);
   heap_.space_->for_each_unwatched(
-      [&](heap::BlockIndex index) { marker.scan_old(heap_.space_->region().range_of(index)); });
+      [&](heap::BlockIndex index) { scan(heap_.space_->region().range_of(index)); });
   for (const Address object : heap_.reachers_) marker.rescan(object);
 }
 
@@ -150,20 +154,6 @@ void Collection::follow_ephemerons(Marker& marker) {
 
 void Collection::find_due_finalizers(Marker& marker) {
   if (heap_.finalizers_.find_dead(*heap_.space_, marker, Scope::all)) mark(marker);
-}
-
-void Collection::tell_of_barrier() {
-  const heap::RememberedSet* remembered = heap_.space_->remembered_set();
-  if (remembered == nullptr) return;
-  const heap::RememberedCounters now = remembered->counters();
-  const heap::RememberedCounters before = std::exchange(heap_.remembered_, now);
-  const std::size_t unit = remembered->barrier().traits().granularity;
-  result_.pages_armed = now.armed_bytes / unit;
-  result_.pages_dirty = now.dirty_bytes / unit;
-  result_.pages_hot = now.hot_bytes / unit;
-  result_.traps = now.traps - before.traps;
-  result_.went_hot = now.went_hot - before.went_hot;
-  result_.rearmed = now.rearmed - before.rearmed;
 }
 
 void Collection::sweep(std::size_t live) {

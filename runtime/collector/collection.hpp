@@ -36,7 +36,6 @@ class Collection {
   void follow_ephemerons(Marker& marker);
   void find_due_finalizers(Marker& marker);
   void sweep(std::size_t live);
-  void tell_of_barrier();
   void add_reachers(const Marker& marker);
   void check_cards(CardCheck& check);
 

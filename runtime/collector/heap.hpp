@@ -20,6 +20,7 @@
 #include "runtime/collector/mark_work.hpp"
 #include "runtime/collector/marker.hpp"
 #include "runtime/collector/mutator.hpp"
+#include "runtime/collector/old_memory.hpp"
 #include "runtime/collector/pacing.hpp"
 #include "runtime/collector/roots.hpp"
 #include "runtime/collector/weak_cells.hpp"
@@ -147,10 +148,10 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   std::size_t live_ = 0;       // marked, as of the last collection
   std::size_t trigger_ = 0;
   Pacing pacing_;
+  OldMemory old_memory_;
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;
   std::size_t last_promoted_ = 0;  // bytes, by the last cycle
-  heap::RememberedCounters remembered_;
   unsigned stress_cycles_ = 0;
   bool keeps_cards_ = false;
   std::atomic<std::int64_t> external_{0};

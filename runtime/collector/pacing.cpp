@@ -13,6 +13,8 @@ constexpr std::size_t kLeastNursery = 1 * kMiB;
 constexpr std::size_t kGreatestNursery = 64 * kMiB;
 // A choice between two estimates that are close would change its mind all the time.
 constexpr double kClearlyCheaper = 0.8;
+// Cycles differ: the mean has to be below the target.
+constexpr double kOfTarget = 0.75;
 
 }  // namespace
 
@@ -59,12 +61,13 @@ void Pacing::add(const Cycle& cycle) {
 }
 
 // The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to
-// it.
+// it. Where the first alone is longer than the target, more pauses are no remedy: the second may
+// take as long then.
 void Pacing::resize_nursery(const Cycle& cycle) {
   if (is_nursery_fixed_ || cycle.allocated < kLeastNursery) return;
   const auto fixed = static_cast<double>(cycle.fixed_ns);
   const double variable = std::max(1.0, static_cast<double>(cycle.pause_ns) - fixed);
-  const double wanted = std::max(0.0, target_ns_ - fixed) * 0.75 / variable;
+  const double wanted = std::max(target_ns_ * kOfTarget - fixed, fixed) / variable;
   const double size = static_cast<double>(cycle.allocated) * wanted;
   const auto now = static_cast<double>(nursery_);
   // Half a step, and at most by a factor of two: cycles differ.

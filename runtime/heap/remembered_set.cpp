@@ -32,7 +32,6 @@ RememberedSet::~RememberedSet() {
 
 void RememberedSet::arm(Range pages) {
   if (auto done = barrier_.arm(pages); !done) os::last_words("arming old memory failed");
-  armed_bytes_ += pages.size;
 }
 
 void RememberedSet::disarm(Range pages) {
@@ -80,7 +79,7 @@ void RememberedSet::judge(Range run) {
 void RememberedSet::walk(std::size_t frontier) {
   const std::uint64_t cpu_before = may_measure_ ? observe::thread_cpu_ns() : 0;
   dirty_.clear();
-  dirty_bytes_ = armed_bytes_ = 0;
+  dirty_bytes_ = 0;
   const std::size_t hot_before = hot_.size();
   const auto sink = [&](Range run) {
     judge(run);
@@ -95,11 +94,9 @@ void RememberedSet::walk(std::size_t frontier) {
     }
     // As long as the gaps are short.
     std::size_t end = block + 1;
-    armed_bytes_ += kBlockBytes;
     for (std::size_t at = end; at < frontier && at - end < kArenaBlocks; ++at) {
       if (!is_armed(at)) continue;
       end = at + 1;
-      armed_bytes_ += kBlockBytes;
     }
     const Range part = Range::between(region_.range_of(BlockIndex(block)).begin,
                                       region_.range_of(BlockIndex(end - 1)).end());
@@ -123,12 +120,10 @@ void RememberedSet::disarm_new_hot(std::size_t first) {
 
 RememberedCounters RememberedSet::counters() const {
   const barrier::ArmingCounters policy = policy_.counters();
-  return {.armed_bytes = armed_bytes_,
-          .dirty_bytes = dirty_bytes_,
+  return {.dirty_bytes = dirty_bytes_,
           .hot_bytes = hot_.size() * unit_bytes_,
           .went_hot = policy.went_hot,
-          .rearmed = policy.rearmed_quiet,
-          .traps = barrier_.counters().traps};
+          .rearmed = policy.rearmed_quiet};
 }
 
 }  // namespace weir::heap

@@ -16,12 +16,10 @@ namespace weir::heap {
 
 // As of the last take().
 struct RememberedCounters {
-  std::size_t armed_bytes = 0;  // in armed blocks, hot ones included; now
   std::size_t dirty_bytes = 0;
   std::size_t hot_bytes = 0;
   std::size_t went_hot = 0;  // since the beginning, as the next one
   std::size_t rearmed = 0;   // hot ones that were found quiet
-  std::size_t traps = 0;
 };
 
 class RememberedSet {
@@ -79,7 +77,6 @@ class RememberedSet {
   os::OffHeapVector<Range> dirty_;  // by the last walk
   std::uint64_t walk_cpu_ns_ = 0;
   os::OffHeapVector<std::size_t> hot_;  // units; some may have been disarmed since
-  std::size_t armed_bytes_ = 0;         // as of the last take, and what was armed since
   std::size_t dirty_bytes_ = 0;
 };
 

@@ -32,10 +32,9 @@ os::TextBuffer& add_choice(os::TextBuffer& line, CycleKind kind, Reason reason) 
 void add_pages(os::TextBuffer& line, const CycleResult& result) {
   if ((result.pages_armed | result.pages_dirty | result.pages_hot | result.scanned_bytes) == 0)
     return;
-  add_count(line, ", dirty ", result.pages_dirty, 6);
+  add_count(line, ", pages: dirty ", result.pages_dirty, 6);
   add_count(line, " hot ", result.pages_hot, 5);
   add_count(line, " armed ", result.pages_armed, 7);
-  line.add(" pages");
   if ((result.went_hot | result.rearmed) != 0) {
     line.add(" (hot +").add_grouped(result.went_hot);
     line.add(" -").add_grouped(result.rearmed).add(')');

@@ -70,17 +70,21 @@ TEST_CASE("arming one part, disarming another, leaving unarmed, arming twice") {
     const auto part = [&](std::size_t first, std::size_t count) {
       return Range::of(memory.page(first), count * os::page_size());
     };
+    const std::size_t units = os::page_size() / barrier.traits().granularity;  // of a page
     CHECK(barrier.arm(part(8, 8)).has_value());
+    CHECK(barrier.armed_units() == 8 * units);
     for (std::size_t i = 4; i < 20; ++i) store(barrier, memory.page(i), 'c');
     PageSet eight_to_fifteen;
     for (std::size_t i = 8; i < 16; ++i) eight_to_fifteen.insert(i);
     CHECK(memory.take() == eight_to_fifteen);  // what is not armed is never reported
 
     CHECK(barrier.disarm(part(10, 3)).has_value());
+    CHECK(barrier.armed_units() == 5 * units);
     for (std::size_t i = 8; i < 16; ++i) store(barrier, memory.page(i), 'd');
     CHECK(memory.take(Then::leave_unarmed) == PageSet{8, 9, 13, 14, 15});
     for (std::size_t i = 8; i < 16; ++i) store(barrier, memory.page(i), 'e');
     CHECK(memory.take() == PageSet{});
+    CHECK(barrier.armed_units() + 5 <= 5 * units);  // what was written is not; of a page, or a card
 
     // Arming what is armed and written already keeps the record.
     CHECK(barrier.arm(part(0, 4)).has_value());

@@ -75,7 +75,7 @@ TEST_CASE("the line of a minor cycle says what was written, and which kind is ne
   CHECK(
       line_of(cycle) ==
       "weir gc   18 minor (nursery):         512.0 ->   203.4 MiB, live   201.2, "
-      "pause    1.84 ms: mark 1,843 us, dirty    312 hot    31 armed  41,200 pages, scanned     "
+      "pause    1.84 ms: mark 1,843 us, pages: dirty    312 hot    31 armed  41,200, scanned     "
       "2.1 MiB, nursery    32.0 MiB, next minor (nursery), 2 markers 78.14 ms cpu, 1,204 ms since "
       "the last\n");
   cycle.result.went_hot = 3;
@@ -84,7 +84,7 @@ TEST_CASE("the line of a minor cycle says what was written, and which kind is ne
   cycle.result.next_kind = CycleKind::full;
   cycle.result.next_reason = Reason::cheaper;
   const std::string line = line_of(cycle);
-  CHECK(line.find(" pages (hot +3 -1), 312 traps, scanned ") != std::string::npos);
+  CHECK(line.find(" 41,200 (hot +3 -1), 312 traps, scanned ") != std::string::npos);
   CHECK(line.find(" MiB, next full (cheaper), 2 markers") != std::string::npos);
 }
 
