@@ -90,6 +90,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
 
  private:
   friend class Collection;
+  friend class Forks;
 
   explicit Heap(const weir_config& config);
   Expected<> choose_barrier();
@@ -142,6 +143,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   Pacing pacing_;
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;
+  Heap* next_heap_ = nullptr;  // of Forks
   unsigned stress_cycles_ = 0;
   std::atomic<std::int64_t> external_{0};
 };
