@@ -56,6 +56,8 @@ class Ephemerons {
   // scope of index_waiting; afterwards all pairs are old.
   void clear_dead(const heap::Space& space, Scope scope);
 
+  std::mutex& lock() { return lock_; }  // for fork(2)
+
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
 

@@ -1,6 +1,7 @@
 #include "runtime/collector/finalizer_thread.hpp"
 
 #include <limits>
+#include <new>
 #include <system_error>
 
 #include "runtime/collector/heap.hpp"
@@ -11,6 +12,11 @@
 namespace weir::collector {
 
 Expected<> FinalizerThread::start() {
+  const std::lock_guard guard(lock_);
+  return start_locked();
+}
+
+Expected<> FinalizerThread::start_locked() {
   if (thread_.joinable()) return {};
   ending_ = false;
   is_due_ = true;  // some may be already
@@ -20,6 +26,7 @@ Expected<> FinalizerThread::start() {
   } catch (const std::system_error& error) {
     return system_error(error.code().value(), "starting the finalizer thread");
   }
+  is_lost_ = false;
   return {};
 }
 
@@ -27,6 +34,7 @@ void FinalizerThread::stop() {
   {
     const std::lock_guard guard(lock_);
     ending_ = true;
+    is_lost_ = false;
   }
   changed_.notify_all();
   if (!thread_.joinable()) return;
@@ -37,8 +45,18 @@ void FinalizerThread::stop() {
 
 void FinalizerThread::wake() {
   const std::lock_guard guard(lock_);
+  if (is_lost_ && !start_locked()) return;  // the next time
   is_due_ = true;
   changed_.notify_all();
+}
+
+void FinalizerThread::after_fork_in_child() {
+  new (&changed_) std::condition_variable;  // whoever waited is not here
+  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) {
+    new (&thread_) std::thread;  // nothing to join
+    is_lost_ = !ending_;
+  }
+  lock_.unlock();
 }
 
 void FinalizerThread::run() {

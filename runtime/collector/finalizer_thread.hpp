@@ -18,10 +18,17 @@ class FinalizerThread {
   Expected<> start();
   void stop();  // after what it is running
   bool is_running() const { return thread_.joinable(); }
-  // Some are due. Any thread that may lock.
+  // Some are due. Any thread that may lock, and make a thread.
   void wake();
 
+  // Around a fork(2). In the child the thread starts anew when it is woken, unless it was the one
+  // that forked.
+  void before_fork() { lock_.lock(); }
+  void after_fork_in_parent() { lock_.unlock(); }
+  void after_fork_in_child();
+
  private:
+  Expected<> start_locked();
   void run();
 
   Heap& heap_;
@@ -30,6 +37,7 @@ class FinalizerThread {
   std::condition_variable changed_;
   bool is_due_ = false;
   bool ending_ = false;
+  bool is_lost_ = false;  // in a fork
 };
 
 }  // namespace weir::collector

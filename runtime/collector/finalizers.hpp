@@ -59,6 +59,8 @@ class Finalizers {
   // False: there were none. Once in each cycle; afterwards all are old.
   bool find_dead(const heap::Space& space, Marker& marker, Scope scope);
 
+  std::mutex& lock() { return lock_; }  // for fork(2)
+
  private:
   void make_due(const Finalizer& finalizer);
   void compact(std::size_t from);

@@ -5,6 +5,7 @@
 #include "runtime/barrier/selection.hpp"
 #include "runtime/collector/collection.hpp"
 #include "runtime/collector/cycle_statistics.hpp"
+#include "runtime/collector/forks.hpp"
 #include "runtime/collector/settings.hpp"
 #include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
@@ -97,10 +98,12 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   if (!events) return Unexpected(events.error());
   heap->events_ = std::move(*events);
   heap->set_budget();
+  Forks::add(*heap);
   return heap;
 }
 
 Heap::~Heap() {
+  Forks::remove(*this);
   finalizer_thread_.stop();
   for (Mutator* mutator : mutators_) delete mutator;
 }

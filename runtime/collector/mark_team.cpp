@@ -1,5 +1,6 @@
 #include "runtime/collector/mark_team.hpp"
 
+#include <new>
 #include <system_error>
 
 #include "runtime/os/fault_gate.hpp"
@@ -25,6 +26,14 @@ void MarkTeam::start() {
       size_ = static_cast<unsigned>(threads_.size() + 1);
     }
   }
+}
+
+void MarkTeam::after_fork_in_child() {
+  for (std::thread& thread : threads_) new (&thread) std::thread;  // nothing to join
+  threads_.clear();
+  new (&lock_) std::mutex;
+  new (&changed_) std::condition_variable;
+  round_ = 0;
 }
 
 void MarkTeam::member(unsigned index) {

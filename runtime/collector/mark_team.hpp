@@ -22,6 +22,8 @@ class MarkTeam {
   void start();
   // work(i) for each i below `members` (size() or 1), work(0) by the caller; returns when all have.
   void run(unsigned members, os::FunctionRef<void(unsigned)> work);
+  // There are no threads; start() makes new ones. The team was idle.
+  void after_fork_in_child();
 
  private:
   void member(unsigned index);

@@ -86,6 +86,12 @@ bool Mutator::owns(Address address) const {
       allocators_, [index](const SpanAllocator& allocator) { return allocator.block() == index; });
 }
 
+void Mutator::abandon() {
+  for (SpanAllocator& allocator : allocators_) allocator.abandon();
+  poll = 0;
+  events.reset();
+}
+
 void Mutator::give_back_spans() {
   const std::lock_guard guard(heap_.space().lock());
   for (SpanAllocator& allocator : allocators_) allocator.retire();

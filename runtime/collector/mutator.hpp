@@ -44,6 +44,9 @@ class Mutator : public weir_mutator {
   void give_back_spans();  // at the end
   bool owns(Address address) const;
 
+  // In the child of a fork, under the space's lock: its thread does not exist.
+  void abandon();
+
   unsigned no_collect = 0;  // weir_no_collect_begin, nested
   unsigned finalizing = 0;  // finalizers that run on it
   std::uint32_t until_stress = 0;

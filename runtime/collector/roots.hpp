@@ -41,6 +41,8 @@ class Roots {
   // afterwards all are old. Everything else always: what it refers to may change at any time.
   void scan(RootVisitor& visitor, Scope scope);
 
+  std::mutex& lock() { return lock_; }  // for fork(2)
+
  private:
   struct Entry {
     Range range;

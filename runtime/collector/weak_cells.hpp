@@ -37,6 +37,8 @@ class WeakCells {
   // Once in each cycle, when everything that can be marked is; afterwards all cells are old.
   void clear_dead(const heap::Space& space, Scope scope);
 
+  std::mutex& lock() { return lock_; }  // for fork(2)
+
  private:
   std::mutex lock_;
   AgedCells<weir_weak> cells_;

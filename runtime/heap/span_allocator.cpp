@@ -70,6 +70,11 @@ std::optional<SpanAllocator::Held> SpanAllocator::hold() {
               metadata.load(last).is_object() ? last : Address()};
 }
 
+void SpanAllocator::abandon() {
+  (void)hold();
+  retire();
+}
+
 bool SpanAllocator::has_room(std::size_t bytes, std::size_t alignment) const {
   return !run_.empty() && bump().align_up(alignment) + bytes <= run_.end();
 }

@@ -51,6 +51,9 @@ class SpanAllocator {
     Address last;  // the last object in the run, whose allocation may be under way; or null
   };
   std::optional<Held> hold();
+  // The mutator does not exist any more, wherever it stood. If that was inside the inline
+  // allocation, what it was allocating becomes a part of the object before.
+  void abandon();
 
   std::optional<BlockIndex> block() const { return block_; }
   // Since the last call; up to the last retire(), mark_end() or hold().

@@ -76,6 +76,13 @@ Expected<TraceFile*> TraceFile::open(std::string_view path) {
   return file;
 }
 
+void TraceFile::before_fork() {
+  files_lock.lock();
+}
+void TraceFile::after_fork() {
+  files_lock.unlock();
+}
+
 Expected<TraceFile*> TraceFile::create(std::string path) {
   // O_NONBLOCK: a pipe that nobody reads is an error, not a wait.
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);

@@ -33,6 +33,10 @@ class TraceFile {
   // there, or another process is writing it. Any thread.
   static Expected<TraceFile*> open(std::string_view path);
 
+  // Around a fork(2), so that the child can open a trace of its own.
+  static void before_fork();
+  static void after_fork();
+
   // These three lock: not in a pause of a heap that traces. Any thread.
   void add(EventWriter& writer);
   // With what it still has.

@@ -115,6 +115,10 @@ void FaultGate::Changing::end_commit() {
   exclusive_ = false;
 }
 
+void FaultGate::follow_forks() {
+  (void)State::the();
+}
+
 void FaultGate::enlist(ForkParticipant& participant) {
   const BlockedSignals signals;
   const std::lock_guard guard(State::the().change);

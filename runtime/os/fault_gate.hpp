@@ -87,6 +87,10 @@ class FaultGate {
     bool exclusive_ = false;
   };
 
+  // From here on fork(2) takes the gate. Whatever uses the gate sees to it; called early by those
+  // whose own fork handlers have to come before (prepare) and after (child) the gate's.
+  static void follow_forks();
+
   static void enlist(ForkParticipant& participant);
   static void delist(ForkParticipant& participant);
 

@@ -92,8 +92,9 @@ class PoolGuard {
   sigset_t before_;
 };
 
-// A child of fork(2) must find the lock free and the lists whole. Registered before main, hence
-// locked after, and unlocked before, the fork handlers of other layers, which may allocate.
+// A child of fork(2) must find the lock free and the lists whole. Registered before main, and
+// before constructors without a priority, hence locked after, and unlocked before, the fork
+// handlers of other layers, which may allocate.
 void before_fork() {
   const sigset_t before = block_signals();
   pool.lock.lock();
@@ -104,7 +105,7 @@ void after_fork() {
   pool.lock.unlock();
   restore_signals(before);
 }
-[[gnu::constructor]] void survive_fork() {
+[[gnu::constructor(101)]] void survive_fork() {
   ::pthread_atfork(before_fork, after_fork, after_fork);
 }
 

@@ -103,12 +103,23 @@ void HostThread::run(Which which, const void* signal_context) {
   }
 }
 
+void HostThread::wait_for_fork() {
+  while (ForkStop::is_gate_closed()) {
+    leave_section();  // stops by signals are obeyed here
+    ForkStop::wait_at_gate();
+    enter_section();
+  }
+}
+
 void HostThread::park() {
   if (parked_++ == 0) stand_still(Which::all, nullptr);
 }
 
 void HostThread::unpark() {
-  if (parked_ == 1) run(Which::all, nullptr);
+  if (parked_ == 1) {
+    ForkStop::wait_at_gate();
+    run(Which::all, nullptr);
+  }
   --parked_;
 }
 
@@ -131,10 +142,12 @@ void HostThread::on_stop_signal(const void* context) {
     is_signalled_ = 1;
     return;
   }
-  const Section section(*this);
-  if (!has_to_stop()) return;  // late, or for a mutator that went into a blocking region
-  stand_still(Which::by_signal, context);
-  run(Which::by_signal, context);
+  enter_section();
+  if (has_to_stop()) {  // else late, or for a mutator that went into a blocking region
+    stand_still(Which::by_signal, context);
+    run(Which::by_signal, context);
+  }
+  leave_section();
 }
 
 }  // namespace weir::threads

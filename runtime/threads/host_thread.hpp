@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <weir/address.hpp>
 
+#include "runtime/threads/fork_stop.hpp"
+
 namespace weir::threads {
 
 class MutatorThread;
@@ -22,11 +24,11 @@ class HostThread {
   static HostThread& current();
 
   // While one lives, a stop signal is not obeyed but remembered, and obeyed when the last one of
-  // this thread goes. So nothing in between waits for what a stopped thread may hold, malloc's lock
-  // first of all.
+  // this thread goes. The first one waits while another thread forks. So nothing in between waits
+  // for what a stopped thread may hold, malloc's lock first of all.
   class Section {
    public:
-    explicit Section(HostThread& host) : host_(host) { host.enter_section(); }
+    explicit Section(HostThread& host) : host_(host) { host.enter_section_unless_forking(); }
     ~Section() { host_.leave_section(); }
     Section(const Section&) = delete;
     Section& operator=(const Section&) = delete;
@@ -53,6 +55,7 @@ class HostThread {
   void on_stop_signal(const void* context);
 
  private:
+  friend class ForkStop;
   friend class MutatorThread;
   friend class World;
   friend struct Registry;
@@ -64,6 +67,12 @@ class HostThread {
     sections_ = sections_ + 1;
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
+  void enter_section_unless_forking() {
+    enter_section();
+    if (ForkStop::is_gate_closed() && sections_ == 1) [[unlikely]]
+      wait_for_fork();
+  }
+  void wait_for_fork();
   void leave_section() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     sections_ = sections_ - 1;

@@ -10,6 +10,11 @@
 #include "runtime/threads/stop_signal.hpp"
 
 namespace weir::threads {
+namespace {
+
+constexpr StopMode kByStopOrder[] = {StopMode::poll, StopMode::signal};
+
+}  // namespace
 
 // The list locked, by a thread all of whose mutators count as stopped while it waits for that.
 class World::Locked {
@@ -81,29 +86,50 @@ bool World::stop() {
     host.leave_section();
     return false;
   }
-  lock_.lock();
-  stopper_.store(&host);
+  lock_list(host);
   // Those that poll come first: one may wait, on its way to a poll, for a lock of malloc's or of
   // the loader's that a thread holds which a signal would stop; or be on one thread with one that a
   // signal would stop, and then never get to its poll.
-  for (const StopMode mode : {StopMode::poll, StopMode::signal}) {
-    for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
-      if (m->stop_mode() == mode) m->ask_to_stop();
-    for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
-      if (m->stop_mode() == mode) m->wait_until_stopped();
+  for (const StopMode mode : kByStopOrder) {
+    ask_to_stop(mode);
+    wait_until_stopped(mode);
   }
   return true;
+}
+
+void World::lock_list(HostThread& stopper) {
+  lock_.lock();
+  stopper_.store(&stopper);
+}
+
+void World::ask_to_stop(StopMode mode) {
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
+    if (m->stop_mode() == mode) m->ask_to_stop();
+}
+
+void World::wait_until_stopped(StopMode mode) {
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
+    if (m->stop_mode() == mode) m->wait_until_stopped();
+}
+
+void World::let_run(StopMode mode) {
+  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_)
+    if (m->stop_mode() == mode) m->let_run();
+}
+
+void World::unlock_list() {
+  stopper_.store(nullptr);
+  lock_.unlock();
+  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  os::futex_wake_all(epoch_);
 }
 
 void World::resume() {
   HostThread& host = HostThread::current();
   if (stopper_.load() != &host)
     os::last_words("a world is resumed by a thread that did not stop it");
-  for (MutatorThread* m = first_; m != nullptr; m = m->next_in_world_) m->let_run();
-  stopper_.store(nullptr);
-  lock_.unlock();
-  epoch_.fetch_add(1, std::memory_order_acq_rel);
-  os::futex_wake_all(epoch_);
+  for (const StopMode mode : kByStopOrder) let_run(mode);
+  unlock_list();
   host.unpark();
   host.leave_section();
 }
@@ -136,8 +162,8 @@ void World::after_fork_in_child() {
     ++left;
   }
   size_.store(left);
-  if (is_ours) return;
-  new (&lock_) os::SharedLock;
+  new (&lock_) os::SharedLock;  // nobody waits for it any more
+  if (is_ours) return lock_.lock();
   stopper_.store(nullptr);
   epoch_.store(epoch_.load() & ~1u);
 }

@@ -69,12 +69,20 @@ class World {
   // In the child of a fork(2), which has only the calling thread: its mutators stay what they were,
   // the world runs, unless it was this thread that had stopped it. All others are detached, with no
   // word to the owner; their stacks are nobody's, and not scanned. The owner sees to it that no
-  // other thread is inside a collection at the moment of the fork.
+  // other thread is inside a collection at the moment of the fork (fork_stop.hpp).
   void after_fork_in_child();
 
  private:
   class Locked;
+  friend class ForkStop;
   friend struct Registry;
+
+  // The parts of a stop, by a thread that is parked.
+  void lock_list(HostThread& stopper);
+  void ask_to_stop(StopMode mode);
+  void wait_until_stopped(StopMode mode);
+  void let_run(StopMode mode);
+  void unlock_list();
 
   WorldOwner* const owner_;
   os::SharedLock lock_;  // the list; held from stop to resume

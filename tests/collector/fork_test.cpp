@@ -1,13 +1,430 @@
-// A forked child in which a thread that had been a mutator before becomes one again.
+// fork(2) in a process with heaps: parent and child go on with what they have, each against the
+// oracle of its graphs.
+#include <fcntl.h>
+
 #include <atomic>
+#include <chrono>
+#include <deque>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "tests/collector/rig.hpp"
+#include "tests/collector/graph.hpp"
 #include "tests/os/child.hpp"
+#include "tests/support/setting.hpp"
 
 #ifndef __SANITIZE_THREAD__  // which cannot fork a process with threads
 
 using namespace weir::test;
+
+namespace {
+
+// The children of a test, which run beside it.
+class Children {
+ public:
+  ~Children() { reap(0); }
+
+  // Forks, and runs body(), which returns whether all is well, in the child.
+  template <class Body>
+  void fork(Body&& body) {
+    reap(1);
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      ::alarm(120);
+      std::signal(SIGABRT, SIG_DFL);
+      bool is_well = false;
+      try {
+        is_well = body();
+      } catch (...) {  // a REQUIRE
+      }
+      std::fflush(nullptr);
+      ::_exit(is_well ? 0 : 1);
+    }
+    running_.push_back(child);
+  }
+
+  // Until there are no more than `left`. The caller is no mutator, or in a blocking region.
+  void reap(std::size_t left) {
+    for (; running_.size() > left; running_.pop_front()) {
+      int status = -1;
+      CHECK(::waitpid(running_.front(), &status, 0) == running_.front());
+      CHECK(status == 0);
+    }
+  }
+
+ private:
+  std::deque<pid_t> running_;
+};
+
+class Blocking {
+ public:
+  explicit Blocking(weir_mutator* mutator) : mutator_(mutator) { weir_enter_blocking(mutator_); }
+  ~Blocking() { weir_leave_blocking(mutator_); }
+  Blocking(const Blocking&) = delete;
+  Blocking& operator=(const Blocking&) = delete;
+
+ private:
+  weir_mutator* mutator_;
+};
+
+void work(Graph& graph, std::size_t steps) {
+  for (std::size_t step = 0; step < steps; ++step) graph.step();
+  graph.collect_and_check();
+}
+
+// A thread of the child's own, and a heap of its own.
+void work_beside(weir_heap* heap, weir_mutator* mutator, const weir_mutator_config& config,
+                 const Kinds& kinds, std::uint64_t seed) {
+  std::thread other([&] {
+    const TestMutator late(heap, config);
+    Graph graph(late, kinds, !config.conservative_stack, false, seed);
+    work(graph, 300);
+    graph.collect_and_check();
+  });
+  {
+    const Blocking blocking(mutator);
+    other.join();
+  }
+  const TestHeap another;
+  const TestMutator there(another, kPrecise);
+  for (int i = 0; i < 1000; ++i) REQUIRE(weir_allocate(there, WEIR_KIND_SLOTS, 64) != nullptr);
+  collect(there);
+}
+
+struct ForkRun {
+  const char* name;
+  std::size_t threads;
+  weir_mutator_config mutator;
+  unsigned stress;
+  bool verify;
+  std::size_t forks;
+};
+
+void run_forks(const ForkRun& how) {
+  const std::uint64_t seed = seed_for(how.name);
+  weir_config config = small_heap();
+  config.stress = how.stress;
+  config.verify = how.verify;
+  const TestHeap heap(config);
+  const Kinds kinds(heap);
+  const bool is_precise = !how.mutator.conservative_stack;
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  for (std::size_t index = 1; index < how.threads; ++index)
+    threads.emplace_back([&, index] {
+      const TestMutator mutator(heap, how.mutator);
+      Graph graph(mutator, kinds, is_precise, false, seed + index);
+      for (std::size_t round = 0; !is_over; ++round) {
+        if (round % 4 == index % 4) {
+          work(graph, 200);
+        } else {
+          for (int step = 0; step < 200; ++step) graph.step();
+          // Malloc's lock is nobody's when the child starts.
+          const std::unique_ptr<char[]> memory(new char[round % 5000 + 1]);
+          memory[0] = 1;
+        }
+      }
+    });
+  {
+    const TestMutator mutator(heap, how.mutator);
+    Graph graph(mutator, kinds, is_precise, how.threads == 1, seed);
+    Random random(seed);
+    Children children;
+    const std::size_t forks = scaled(how.forks);
+    for (std::size_t i = 0; i < forks; ++i) {
+      for (std::size_t step = random() % 1500; step > 0; --step) graph.step();
+      const auto in_child = [&] {
+        weir_statistics statistics;
+        weir_heap_statistics(heap, &statistics);
+        REQUIRE(statistics.mutators == 1);
+        graph.check_reachable();
+        work(graph, 500);
+        work_beside(heap, mutator, how.mutator, kinds, seed + i);
+        work(graph, 500);
+        return true;
+      };
+      if (random() % 3 == 0) {
+        weir_enter_blocking(mutator);
+        children.fork([&] {
+          weir_leave_blocking(mutator);
+          return in_child();
+        });
+        weir_leave_blocking(mutator);
+      } else {
+        {
+          const Blocking blocking(mutator);
+          children.reap(1);
+        }
+        children.fork(in_child);
+      }
+      if (i % 8 == 0) graph.collect_and_check();
+    }
+    graph.collect_and_check();
+    is_over = true;
+    const Blocking blocking(mutator);
+    children.reap(0);
+    for (std::thread& thread : threads) thread.join();
+  }
+  CHECK(heap.statistics().collections > 0);
+}
+
+}  // namespace
+
+TEST_CASE("63: parent and child of a mutator's fork go on") {
+  run_forks({"fork, 1 thread", 1, kPrecise, 0, false, 100});
+  run_forks({"fork, 1 thread, verified", 1, kPrecise, 0, true, 50});
+  run_forks({"fork, 2 threads that poll", 2, kPrecise, 0, true, 50});
+  run_forks({"fork, 8 threads that poll", 8, kPrecise, 0, false, 50});
+  run_forks({"fork, 8 threads that poll, conservative", 8, kConservative, 0, true, 30});
+}
+
+TEST_CASE("63: threads that signals stop go on while others fork") {
+  run_forks({"fork, 1 thread, signals", 1, kBySignal, 0, true, 30});
+  run_forks({"fork, 2 threads, signals", 2, kBySignal, 0, true, 100});
+  run_forks({"fork, 8 threads, signals", 8, kBySignal, 0, true, 50});
+  run_forks({"fork, 8 threads, signals, not verified", 8, kBySignal, 0, false, 50});
+}
+
+TEST_CASE("63: forks amid collections at every n-th allocation") {
+  run_forks({"fork, 2 threads, stress 7", 2, kPrecise, 7, true, 10});
+  run_forks({"fork, 4 threads, signals, stress 7", 4, kBySignal, 7, true, 10});
+}
+
+TEST_CASE("63: a thread without a mutator forks") {
+  const std::uint64_t seed = seed_for("fork by a stranger");
+  for (const weir_mutator_config& config : {kPrecise, kBySignal}) {
+    const TestHeap heap;
+    const Kinds kinds(heap);
+    std::atomic<bool> is_over{false};
+    std::vector<std::thread> threads;
+    for (std::size_t index = 0; index < 3; ++index)
+      threads.emplace_back([&, index] {
+        // Now and then one comes or goes.
+        for (std::size_t round = 0; !is_over; ++round) {
+          const TestMutator mutator(heap, config);
+          Graph graph(mutator, kinds, !config.conservative_stack, false, seed + index + round);
+          work(graph, 500);
+        }
+      });
+    Children children;
+    for (std::size_t i = 0; i < scaled(50); ++i) {
+      children.reap(1);
+      children.fork([&] {
+        weir_statistics statistics;
+        weir_heap_statistics(heap, &statistics);
+        REQUIRE(statistics.mutators == 0);
+        const TestMutator mutator(heap, config);
+        Graph graph(mutator, kinds, !config.conservative_stack, false, seed + i);
+        work(graph, 500);
+        work_beside(heap, mutator, config, kinds, seed + i);
+        return true;
+      });
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 37 % 1000));
+    }
+    is_over = true;
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST_CASE("63: several heaps, threads that are mutators of several, and forks of children") {
+  const std::uint64_t seed = seed_for("fork, several heaps");
+  const TestHeap first;
+  const TestHeap second;
+  const Kinds kinds_of_first(first);
+  const Kinds kinds_of_second(second);
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  // What a signal stops in one heap never gets to a poll for the other.
+  const weir_mutator_config modes[][2] = {
+      {kBySignal, kPrecise}, {kPrecise, kBySignal}, {kPrecise, kPrecise}};
+  for (std::size_t index = 0; index < 3; ++index)
+    threads.emplace_back([&, index] {
+      const TestMutator in_first(first, modes[index][0]);
+      const TestMutator in_second(second, modes[index][1]);
+      Graph a(in_first, kinds_of_first, modes[index][0].stop == WEIR_STOP_POLL, false,
+              seed + index);
+      Graph b(in_second, kinds_of_second, modes[index][1].stop == WEIR_STOP_POLL, false,
+              seed + index);
+      while (!is_over) {
+        work(a, 100);
+        work(b, 100);
+        const TestHeap short_lived;
+      }
+    });
+  {
+    const TestMutator in_first(first, kPrecise);
+    const TestMutator in_second(second, kPrecise);
+    Graph a(in_first, kinds_of_first, true, false, seed + 10);
+    Graph b(in_second, kinds_of_second, true, false, seed + 11);
+    Children children;
+    for (std::size_t i = 0; i < scaled(40); ++i) {
+      work(a, 100);
+      work(b, 100);
+      {
+        const Blocking block_first(in_first);
+        const Blocking block_second(in_second);
+        children.reap(1);
+      }
+      children.fork([&] {
+        for (int generation = 0; generation < 3; ++generation) {
+          work(a, 100);
+          work(b, 100);
+          int status = 0;
+          const pid_t child = ::fork();
+          if (child != 0) return ::waitpid(child, &status, 0) == child && status == 0;
+        }
+        work(a, 100);
+        work(b, 100);
+        return true;
+      });
+    }
+    is_over = true;
+    const Blocking block_first(in_first);
+    const Blocking block_second(in_second);
+    children.reap(0);
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST_CASE("63: the child's finalizers run on a thread of its own") {
+  const TestHeap heap;
+  static std::atomic<int> ran;
+  const auto make_garbage = [](weir_mutator* mutator) {
+    for (int i = 0; i < 10; ++i) {
+      TestFrame<1> frame(mutator);
+      frame[0] = weir_allocate(mutator, WEIR_KIND_LEAF, 32);
+      const auto count = [](weir_mutator*, void*, void*) { ++ran; };
+      REQUIRE(weir_finalizer_set(mutator, frame[0], count, nullptr) == WEIR_OK);
+    }
+  };
+  const auto wait_until = [](int wanted) {
+    for (int i = 0; ran != wanted && i < 10'000; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return ran == wanted;
+  };
+  REQUIRE(weir_finalizer_thread(heap, true) == WEIR_OK);
+  {
+    const TestMutator mutator(heap, kPrecise);
+    ran = 0;
+    make_garbage(mutator);
+    collect(mutator);
+    {
+      const Blocking blocking(mutator);
+      CHECK(wait_until(10));
+    }
+    make_garbage(mutator);
+    const ChildResult child = in_child([&](const auto&) {
+      collect(mutator);
+      const Blocking blocking(mutator);
+      if (!wait_until(20)) return 1;
+      return weir_finalizer_thread(heap, false) == WEIR_OK ? 0 : 2;
+    });
+    CHECK(child.exit_code == 0);
+    CHECK(ran == 10);
+    collect(mutator);
+    const Blocking blocking(mutator);
+    CHECK(wait_until(20));
+  }
+  REQUIRE(weir_finalizer_thread(heap, false) == WEIR_OK);
+}
+
+TEST_CASE("63: a finalizer may fork, on Weir's thread, too") {
+  static int status;
+  const auto fork_here = [](weir_mutator* mutator, void*, void*) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      for (int i = 0; i < 100'000; ++i)
+        if (weir_allocate(mutator, WEIR_KIND_LEAF, 64) == nullptr) ::_exit(1);
+      ::_exit(0);
+    }
+    ::waitpid(child, &status, 0);
+  };
+  for (const bool on_thread : {false, true}) {
+    const TestHeap heap;
+    status = -1;
+    REQUIRE(weir_finalizer_thread(heap, on_thread) == WEIR_OK);
+    const TestMutator mutator(heap, kPrecise);
+    {
+      TestFrame<1> frame(mutator);
+      frame[0] = weir_allocate(mutator, WEIR_KIND_LEAF, 32);
+      REQUIRE(weir_finalizer_set(mutator, frame[0], fork_here, nullptr) == WEIR_OK);
+    }
+    collect(mutator);
+    if (!on_thread) weir_finalizers_run(mutator, 1);
+    const Blocking blocking(mutator);
+    REQUIRE(weir_finalizer_thread(heap, false) == WEIR_OK);
+    CHECK(status == 0);
+  }
+}
+
+TEST_CASE("63: the child writes nothing into the parent's trace") {
+  const std::string path = "/tmp/weir_fork_test_" + std::to_string(::getpid()) + ".json";
+  {
+    const Setting trace("WEIR_TRACE", path.c_str());
+    const TestHeap heap;
+    const TestMutator mutator(heap, kPrecise);
+    for (int i = 0; i < 5; ++i) {
+      const ChildResult child = in_child([&](const auto&) {
+        for (int n = 0; n < 20; ++n) collect(mutator);
+        const std::string own = path + ".child";
+        const Setting own_trace("WEIR_TRACE", own.c_str());
+        {
+          const TestHeap another;
+          const TestMutator there(another, kPrecise);
+          collect(there);
+        }
+        const bool is_json = nlohmann::json::accept(std::ifstream(own));
+        ::unlink(own.c_str());
+        return is_json ? 0 : 1;
+      });
+      CHECK(child.exit_code == 0);
+      collect(mutator);
+    }
+  }
+  std::size_t cycles = 0;
+  for (const auto& event : nlohmann::json::parse(std::ifstream(path))) {
+    CHECK(event.at("pid") == ::getpid());
+    cycles += event.value("cat", "") == "cycle";
+  }
+  CHECK(cycles == 5);
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("63: a fork inside a collection ends with a sentence") {
+  for (const bool in_roots : {false, true}) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const ChildResult child = in_child([&](const auto&) {
+      ::dup2(ends[1], STDERR_FILENO);
+      const TestHeap heap;
+      const TestMutator mutator(heap, kPrecise);
+      TestFrame<1> frame(mutator);
+      if (in_roots) {
+        (void)weir_roots_add_callback(
+            heap, [](weir_visitor*, void*) { ::fork(); }, nullptr);
+      } else {
+        weir_kind_config config{};
+        config.name = "forks";
+        config.tracing = WEIR_TRACE_CALLBACK;
+        config.trace = [](weir_visitor*, void*, std::size_t, std::size_t, void*) { ::fork(); };
+        weir_kind kind = 0;
+        (void)weir_kind_define(heap, &config, &kind);
+        frame[0] = weir_allocate(mutator, kind, 64);
+      }
+      (void)weir_collect(mutator);
+      return 0;
+    });
+    CHECK(child.signal == SIGABRT);
+    char text[512] = {};
+    CHECK(::read(ends[0], text, sizeof text - 1) > 0);
+    CHECK(std::string(text).find("fork(2) inside a callback of a collection") != std::string::npos);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+}
 
 TEST_CASE("63: in a forked child stop signals reach the thread, whatever it was before") {
   {
