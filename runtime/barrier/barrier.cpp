@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "runtime/barrier/fault_injection.hpp"
 #include "runtime/os/fault_gate.hpp"
 #include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
@@ -177,7 +178,7 @@ std::size_t Barrier::report(TrackedRange& tracked, UnitSpan span, DirtySink sink
   tracked.taken.for_runs(span, true, [&](UnitSpan run) {
     units += run.count;
     tracked.taken.clear(run);
-    sink(tracked.range_of(run));
+    if (!FaultInjection::is_lost(tracked.range_of(run))) sink(tracked.range_of(run));
   });
   taken_.fetch_add(units, std::memory_order_relaxed);
   return units << tracked.unit_shift;

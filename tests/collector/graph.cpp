@@ -103,6 +103,7 @@ void Graph::link(Id from, std::size_t edge, Id to) {
   Shadow& shadow = shadow_.at(from);
   shadow.edges[edge] = to;
   shadow.object->edges[edge] = to != 0 ? shadow_.at(to).object : nullptr;
+  weir_write_barrier(mutator_, shadow.object, &shadow.object->edges[edge]);
 }
 
 void Graph::set_root(std::size_t root, Id to) {
@@ -268,11 +269,24 @@ void Graph::collect_and_check() {
   for (const Id id : dead) forget(id);
 }
 
-void run_graphs(const GraphRun& how) {
+void Graph::collect_minor_and_check() {
+  REQUIRE(weir_collect_minor(mutator_) == WEIR_OK);
+  for (const Id id : reachable()) {
+    const Shadow& shadow = shadow_.at(id);
+    check_object(id, shadow);
+    if (shadow.weak != nullptr) REQUIRE(weir_weak_get(mutator_, shadow.weak) == shadow.object);
+    if (shadow.ephemeron != nullptr)
+      REQUIRE(weir_ephemeron_key(mutator_, shadow.ephemeron) == shadow.object);
+  }
+}
+
+bool run_graphs(const GraphRun& how) {
   const std::uint64_t seed = seed_for(how.name);
   weir_config config = small_heap();
   config.stress = how.stress;
   config.verify = how.verify;
+  config.barrier = how.barrier;
+  if (!TestHeap::can_be_made(config)) return false;
   const TestHeap heap(config);
   const Kinds kinds(heap);
   const bool is_precise = !how.mutator.conservative_stack;
@@ -285,14 +299,20 @@ void run_graphs(const GraphRun& how) {
     const std::size_t between = std::max<std::size_t>(steps / 40, 50);
     for (std::size_t step = 1; step <= steps; ++step) {
       graph.step();
-      if (step % between == 0 || step == steps) graph.collect_and_check();
+      if (step % between == 0 || step == steps)
+        graph.collect_and_check();
+      else if (step % (between / 8) == 0)
+        graph.collect_minor_and_check();
     }
   };
   std::vector<std::thread> threads;
   for (std::size_t index = 1; index < how.threads; ++index) threads.emplace_back(mutate, index);
   mutate(0);
   for (std::thread& thread : threads) thread.join();
-  CHECK(heap.statistics().collections > 0);
+  const weir_statistics statistics = heap.statistics();
+  CHECK(statistics.full_collections > 0);
+  CHECK(statistics.minor_collections > 0);
+  return true;
 }
 
 }  // namespace weir::test

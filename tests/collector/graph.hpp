@@ -30,6 +30,7 @@ class Graph {
 
   void step();
   void collect_and_check();
+  void collect_minor_and_check();  // nothing that is reachable is lost
   void check_reachable();
   std::size_t size() const { return shadow_.size(); }
 
@@ -87,7 +88,9 @@ struct GraphRun {
   unsigned stress;
   bool verify;
   std::size_t steps;  // of each thread, at the default tier
+  weir_barrier barrier = WEIR_BARRIER_AUTO;
 };
-void run_graphs(const GraphRun& how);
+// False: this machine does not have the barrier; the reason is printed.
+bool run_graphs(const GraphRun& how);
 
 }  // namespace weir::test

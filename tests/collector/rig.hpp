@@ -5,6 +5,7 @@
 #include <weir/weir.h>
 
 #include <cstddef>
+#include <cstdio>
 #include <utility>
 
 namespace weir::test {
@@ -17,8 +18,22 @@ inline weir_config small_heap() {
   return config;
 }
 
+inline constexpr weir_barrier kBarriers[] = {WEIR_BARRIER_ASYNC,       WEIR_BARRIER_UFFD_THREAD,
+                                             WEIR_BARRIER_UFFD_SIGBUS, WEIR_BARRIER_MPROTECT,
+                                             WEIR_BARRIER_SOFT_DIRTY,  WEIR_BARRIER_CARDS,
+                                             WEIR_BARRIER_ALWAYS_DIRTY};
+
 class TestHeap {
  public:
+  // False where this machine lacks the barrier that is asked for; the reason is printed.
+  static bool can_be_made(const weir_config& config) {
+    weir_heap* heap = nullptr;
+    const weir_status status = weir_heap_create(&config, &heap);
+    if (status == WEIR_OK) return weir_heap_destroy(heap, false) == WEIR_OK;
+    REQUIRE_MESSAGE(status == WEIR_UNSUPPORTED, weir_error_message());
+    std::printf("skipped: %s\n", weir_error_message());
+    return false;
+  }
   explicit TestHeap(const weir_config& config = small_heap()) {
     REQUIRE_MESSAGE(weir_heap_create(&config, &heap_) == WEIR_OK, weir_error_message());
   }
