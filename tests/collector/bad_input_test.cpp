@@ -1,44 +1,19 @@
 // What can never be right: an error that says so, or an end of the process with a sentence; never
 // silent damage.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
 
+#include "tests/collector/last_words.hpp"
 #include "tests/collector/rig.hpp"
-#include "tests/os/child.hpp"
 
 using namespace weir::test;
 
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-
-#ifndef __SANITIZE_THREAD__  // whose processes do not fork once they have threads
-// What a process that calls body() writes to stderr; "" if it does not abort.
-template <class Body>
-std::string last_words_of(Body&& body) {
-  const int file = ::memfd_create("stderr", 0);
-  REQUIRE(file >= 0);
-  const ChildResult result = in_child([&](const auto&) {
-    ::dup2(file, STDERR_FILENO);
-    body();
-    return 0;
-  });
-  char text[512];
-  const ssize_t length = ::pread(file, text, sizeof text, 0);
-  ::close(file);
-  return result.signal == SIGABRT ? std::string(text, static_cast<std::size_t>(length)) : "";
-}
-#endif
-
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
 
 weir_status create_with(void (*change)(weir_config&)) {
   weir_config config = small_heap();
