@@ -210,7 +210,7 @@ static inline void* weir_allocate(weir_mutator* mutator, weir_kind kind, size_t 
   if (size - 1 < WEIR_SMALL_MAX && (size > WEIR_GRANULE || (kind & 0xff00u) == 0)) {
     const size_t rounded = (size + (WEIR_GRANULE - 1)) & ~(size_t)(WEIR_GRANULE - 1);
     /* The upper half of a kind is the offset of its span. */
-    weir_span* span = (weir_span*)((char*)mutator->spans + (kind >> 16));
+    weir_span* span = (weir_span*)(void*)((char*)mutator->spans + (kind >> 16));
     char* object = span->bump;
     const uintptr_t end = (uintptr_t)object + rounded;
     if (end <= (uintptr_t)span->limit) {
