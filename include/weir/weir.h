@@ -103,7 +103,7 @@ weir_status weir_heap_set_limits(weir_heap* heap, size_t minimum_bytes, size_t m
 size_t weir_heap_trim(weir_heap* heap);
 /* Called, with the heap unlocked, when an allocation of `bytes` does not fit after a full
  * collection. True: something was freed or the limits raised, try again. At most eight times for
- * one allocation, so that it never loops. */
+ * one allocation, so that it never loops; what it allocates itself does not call it again. */
 typedef bool (*weir_out_of_memory)(weir_mutator* mutator, size_t bytes, void* data);
 void weir_heap_on_out_of_memory(weir_heap* heap, weir_out_of_memory handler, void* data);
 /* Memory outside the heap that objects keep alive: counts towards when to collect. */
@@ -210,7 +210,7 @@ static inline void* weir_allocate(weir_mutator* mutator, weir_kind kind, size_t 
   if (size - 1 < WEIR_SMALL_MAX && (size > WEIR_GRANULE || (kind & 0xff00u) == 0)) {
     const size_t rounded = (size + (WEIR_GRANULE - 1)) & ~(size_t)(WEIR_GRANULE - 1);
     /* The upper half of a kind is the offset of its span. */
-    weir_span* span = (weir_span*)((char*)mutator->spans + (kind >> 16));
+    weir_span* span = (weir_span*)(void*)((char*)mutator->spans + (kind >> 16));
     char* object = span->bump;
     const uintptr_t end = (uintptr_t)object + rounded;
     if (end <= (uintptr_t)span->limit) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <weir/status.hpp>
 
+#include "runtime/collector/tracer.hpp"
 #include "runtime/os/last_words.hpp"
 
 namespace weir::capi {
@@ -52,6 +53,23 @@ collector::Mutator& attached(weir_mutator* mutator) {
   collector::Mutator& known = collector::Mutator::of(mutator);
   if (!known.is_attached()) os::last_words("a mutator was used after weir_mutator_detach");
   return known;
+}
+
+collector::Mutator& running(weir_mutator* mutator) {
+  collector::Mutator& known = attached(mutator);
+  if (known.thread().is_blocking())
+    os::last_words("a mutator was used between weir_enter_blocking and weir_leave_blocking");
+  return known;
+}
+
+collector::Heap& given(weir_heap* heap) {
+  if (heap == nullptr) os::last_words("a call of the C API with a heap of NULL");
+  return collector::Heap::of(heap);
+}
+
+void outside_of_callbacks() {
+  if (collector::is_tracing())
+    os::last_words("a call of the C API inside a trace callback, a roots callback or a visit");
 }
 
 }  // namespace weir::capi

@@ -22,12 +22,20 @@ inline weir_status status_of(const Expected<>& result) {
 // A `what` that was given as NULL, or otherwise can never be right.
 weir_status invalid(const char* doing, const char* what);
 
+// Each of these ends the process with a sentence if what it says is not so.
+collector::Heap& given(weir_heap* heap);              // not NULL
+collector::Mutator& attached(weir_mutator* mutator);  // not NULL, not detached
+collector::Mutator& running(weir_mutator* mutator);   // and not in a blocking region
+void outside_of_callbacks();  // those that Weir calls with locks held: to trace, to visit
+
 // A call that takes a heap, from any thread. A mutator's thread may be among them: it obeys no stop
 // signal while it holds a lock of the heap.
 class HeapEntry {
  public:
   explicit HeapEntry(weir_heap* heap)
-      : heap_(collector::Heap::of(heap)), section_(threads::HostThread::current()) {}
+      : heap_(given(heap)), section_(threads::HostThread::current()) {
+    outside_of_callbacks();
+  }
   collector::Heap* operator->() const { return &heap_; }
   collector::Heap& operator*() const { return heap_; }
 
@@ -36,14 +44,12 @@ class HeapEntry {
   threads::HostThread::Section section_;
 };
 
-// Attached.
-collector::Mutator& attached(weir_mutator* mutator);
-
-// Inside the runtime, where a stop signal is not obeyed, with an attached mutator.
+// Inside the runtime, where a stop signal is not obeyed, with a running mutator.
 class Entry {
  public:
-  explicit Entry(weir_mutator* mutator)
-      : mutator_(attached(mutator)), runtime_(mutator_.thread()) {}
+  explicit Entry(weir_mutator* mutator) : mutator_(running(mutator)), runtime_(mutator_.thread()) {
+    outside_of_callbacks();
+  }
   collector::Mutator* operator->() const { return &mutator_; }
   collector::Heap& heap() const { return mutator_.heap(); }
 

@@ -58,6 +58,8 @@ weir_status weir_heap_create(const weir_config* config, weir_heap** heap) {
 weir_status weir_heap_destroy(weir_heap* heap, bool run_finalizers) {
   if (heap == nullptr) return invalid("destroying a heap", "`heap` is NULL");
   collector::Heap& ending = collector::Heap::of(heap);
+  if (ending.finalizer_thread().is_current())
+    return failed(fail(ErrorCode::busy, "destroying a heap", "inside a finalizer on its thread"));
   const bool has_thread = ending.finalizer_thread().is_running();
   if (ending.mutator_count() > (has_thread ? 1u : 0u))
     return failed(fail(ErrorCode::busy, "destroying a heap", "mutators are attached"));

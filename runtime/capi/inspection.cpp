@@ -77,7 +77,9 @@ std::size_t used_bytes(const heap::Space& space, heap::BlockIndex index) {
 }  // namespace
 
 weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object) {
-  collector::Mutator& looking = attached(mutator);
+  if (object == nullptr) return invalid("looking up an object", "`object` is NULL");
+  collector::Mutator& looking = running(mutator);
+  outside_of_callbacks();
   const auto found = looking.heap().find(looking, Address(address));
   if (!found)
     return failed(fail(ErrorCode::not_registered, "looking up an object",
@@ -88,7 +90,7 @@ weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_obje
 
 weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* data) {
   if (visit == nullptr) return invalid("walking the heap", "`visit` is NULL");
-  collector::Mutator& walking = attached(mutator);
+  collector::Mutator& walking = running(mutator);
   const auto walk = [&] {
     const collector::TracingScope scope;
     bool goes_on = true;
@@ -105,7 +107,7 @@ weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* d
 weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
                          void* data) {
   if (visit == nullptr) return invalid("looking for a path", "`visit` is NULL");
-  collector::Mutator& looking = attached(mutator);
+  collector::Mutator& looking = running(mutator);
   os::OffHeapVector<weir_path_step> steps;
   bool found = false;
   const auto search = [&] {
@@ -128,6 +130,7 @@ void weir_heap_blocks(weir_mutator* mutator, weir_block_visit visit, void* data)
   const Entry entry(mutator);  // no collection runs meanwhile
   heap::Space& space = entry.heap().space();
   const std::lock_guard guard(space.lock());
+  const collector::TracingScope scope;  // for `visit`
   const heap::Region& region = space.region();
   for (std::uint32_t i = 0; i < region.committed(); ++i) {
     const heap::BlockIndex index{i};

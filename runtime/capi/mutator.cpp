@@ -55,7 +55,7 @@ void* weir_allocate_slow(weir_mutator* mutator, weir_kind kind, size_t size) {
 
 void* weir_allocate_aligned(weir_mutator* mutator, weir_kind kind, size_t size, size_t alignment) {
   constexpr std::size_t kMostAlignment = std::size_t{2} << 20;
-  collector::Mutator& allocating = attached(mutator);
+  collector::Mutator& allocating = running(mutator);
   const heap::KindTag tag(kind);
   if (allocating.heap().space().kinds().find(tag) == nullptr)
     os::last_words("an allocation of a kind that was not defined for this heap");
@@ -100,12 +100,12 @@ void weir_poll_slow(weir_mutator* mutator) {
 }
 
 weir_status weir_collect(weir_mutator* mutator) {
-  collector::Mutator& collecting = attached(mutator);
+  collector::Mutator& collecting = running(mutator);
   return status_of(collecting.heap().collect(collecting, collector::Scope::all));
 }
 
 weir_status weir_collect_minor(weir_mutator* mutator) {
-  collector::Mutator& collecting = attached(mutator);
+  collector::Mutator& collecting = running(mutator);
   return status_of(collecting.heap().collect(collecting, collector::Scope::young));
 }
 

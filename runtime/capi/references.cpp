@@ -69,7 +69,7 @@ weir_status weir_roots_remove_callback(weir_heap* heap, weir_roots_callback call
 
 weir_status weir_mutator_roots_callback(weir_mutator* mutator, weir_roots_callback callback,
                                         void* data) {
-  const Entry entry(mutator);
+  const Entry entry(mutator);  // no collection reads them meanwhile
   entry->roots_callback = callback;
   entry->roots_data = data;
   return WEIR_OK;
@@ -95,6 +95,7 @@ weir_status weir_unpin(weir_heap* heap, const void* begin, size_t bytes) {
 }
 
 weir_status weir_weak_create(weir_mutator* mutator, void* object, weir_weak** weak) {
+  if (weak == nullptr) return invalid("creating a weak reference", "`weak` is NULL");
   const Entry entry(mutator);
   if (const auto status = check_object(entry.heap(), object, "creating a weak reference");
       status != WEIR_OK)
@@ -118,6 +119,7 @@ void weir_weak_destroy(weir_mutator* mutator, weir_weak* weak) {
 weir_status weir_ephemeron_create(weir_mutator* mutator, void* key, void* value,
                                   weir_ephemeron** ephemeron) {
   constexpr char kCreating[] = "creating an ephemeron";
+  if (ephemeron == nullptr) return invalid(kCreating, "`ephemeron` is NULL");
   const Entry entry(mutator);
   if (const auto status = check_object(entry.heap(), key, kCreating); status != WEIR_OK)
     return status;
@@ -155,8 +157,9 @@ weir_status weir_finalizer_set(weir_mutator* mutator, void* object, weir_finaliz
 }
 
 size_t weir_finalizers_run(weir_mutator* mutator, size_t most) {
-  collector::Mutator& running = attached(mutator);
-  return running.heap().run_finalizers(running, most);
+  collector::Mutator& finalizing = running(mutator);
+  outside_of_callbacks();
+  return finalizing.heap().run_finalizers(finalizing, most);
 }
 
 size_t weir_finalizers_due(weir_heap* heap) {
@@ -165,7 +168,9 @@ size_t weir_finalizers_due(weir_heap* heap) {
 
 weir_status weir_finalizer_thread(weir_heap* heap, bool on) {
   if (on) return status_of(HeapEntry(heap)->finalizer_thread().start());
-  collector::Heap::of(heap).finalizer_thread().stop();
+  if (given(heap).finalizer_thread().is_current())
+    return failed(fail(ErrorCode::busy, "ending the finalizer thread", "inside a finalizer on it"));
+  given(heap).finalizer_thread().stop();
   return WEIR_OK;
 }
 

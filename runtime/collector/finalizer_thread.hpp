@@ -18,6 +18,7 @@ class FinalizerThread {
   Expected<> start();
   void stop();  // after what it is running
   bool is_running() const { return thread_.joinable(); }
+  bool is_current() const { return thread_.get_id() == std::this_thread::get_id(); }
   // Some are due. Any thread that may lock, and make a thread.
   void wake();
 

@@ -195,6 +195,7 @@ bool Heap::may_collect(const Mutator& mutator) const {
 }
 
 bool Heap::ask_for_memory(Mutator& mutator, std::size_t bytes) {
+  if (mutator.is_asking) return false;  // what the handler itself allocates
   weir_out_of_memory handler = nullptr;
   void* data = nullptr;
   {
@@ -204,7 +205,11 @@ bool Heap::ask_for_memory(Mutator& mutator, std::size_t bytes) {
     data = out_of_memory_data_;
   }
   mutator.events->instant(observe::Instant::out_of_memory, bytes);
-  return handler != nullptr && handler(&mutator, bytes, data);
+  if (handler == nullptr) return false;
+  mutator.is_asking = true;
+  const bool has_freed = handler(&mutator, bytes, data);
+  mutator.is_asking = false;
+  return has_freed;
 }
 
 void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,

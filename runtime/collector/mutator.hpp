@@ -49,6 +49,7 @@ class Mutator : public weir_mutator {
 
   unsigned no_collect = 0;  // weir_no_collect_begin, nested
   unsigned finalizing = 0;  // finalizers that run on it
+  bool is_asking = false;   // inside the out-of-memory handler
   std::uint32_t until_stress = 0;
   weir_roots_callback roots_callback = nullptr;
   void* roots_data = nullptr;

@@ -1,43 +1,19 @@
 // What can never be right: an error that says so, or an end of the process with a sentence; never
 // silent damage.
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
 
+#include "tests/collector/last_words.hpp"
 #include "tests/collector/rig.hpp"
-#include "tests/os/child.hpp"
 
 using namespace weir::test;
 
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-
-#ifndef __SANITIZE_THREAD__  // whose processes do not fork once they have threads
-// What a process that calls body() writes to stderr; "" if it does not abort.
-template <class Body>
-std::string last_words_of(Body&& body) {
-  const int file = ::memfd_create("stderr", 0);
-  REQUIRE(file >= 0);
-  const ChildResult result = in_child([&](const auto&) {
-    ::dup2(file, STDERR_FILENO);
-    body();
-    return 0;
-  });
-  char text[512];
-  const ssize_t length = ::pread(file, text, sizeof text, 0);
-  ::close(file);
-  return result.signal == SIGABRT ? std::string(text, static_cast<std::size_t>(length)) : "";
-}
-#endif
-
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
 
 weir_status create_with(void (*change)(weir_config&)) {
   weir_config config = small_heap();
@@ -199,6 +175,44 @@ TEST_CASE("a pin is no handle of an uncollectable object, nor the other way arou
   CHECK(weir_object_at(mutator, held, &found) == WEIR_NOT_FOUND);
 }
 
+TEST_CASE("where to put the result is not NULL") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  void* object = weir_allocate(mutator, WEIR_KIND_LEAF, 64);
+  CHECK(weir_weak_create(mutator, object, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_ephemeron_create(mutator, object, object, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_object_at(mutator, object, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_stack_register(mutator, object, 64, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_mutator_attach(heap, nullptr, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_heap_walk(mutator, nullptr, nullptr) == WEIR_INVALID_ARGUMENT);
+  CHECK(weir_path_to(mutator, object, nullptr, nullptr) == WEIR_INVALID_ARGUMENT);
+}
+
+TEST_CASE("a finalizer on Weir's thread can end neither the thread nor the heap") {
+  static std::atomic<int> ran;
+  static weir_status statuses[2];
+  ran = 0;
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  const auto finalizer = [](weir_mutator* running, void*, void*) {
+    statuses[0] = weir_finalizer_thread(weir_mutator_heap(running), false);
+    statuses[1] = weir_heap_destroy(weir_mutator_heap(running), true);
+    ran = 1;
+    ran.notify_all();
+  };
+  REQUIRE(weir_finalizer_set(mutator, weir_allocate(mutator, WEIR_KIND_LEAF, 32), finalizer,
+                             nullptr) == WEIR_OK);
+  REQUIRE(weir_finalizer_thread(heap, true) == WEIR_OK);
+  REQUIRE(weir_finalizer_thread(heap, true) == WEIR_OK);  // as once
+  collect(mutator);
+  weir_enter_blocking(mutator);
+  ran.wait(0);
+  weir_leave_blocking(mutator);
+  for (const weir_status status : statuses) CHECK(status == WEIR_BUSY);
+  CHECK(weir_finalizer_thread(heap, false) == WEIR_OK);
+  CHECK(weir_finalizer_thread(heap, false) == WEIR_OK);
+}
+
 TEST_CASE("collecting where it may not be: WEIR_BUSY") {
   weir_heap* heap = nullptr;
   const weir_config config = small_heap();
@@ -235,6 +249,7 @@ TEST_CASE("collecting where it may not be: WEIR_BUSY") {
 namespace {
 
 weir_mutator* tracing_mutator = nullptr;
+weir_weak* weak_cell = nullptr;
 
 weir_kind callback_kind(weir_heap* heap, weir_trace trace) {
   weir_kind_config config{};
@@ -266,7 +281,33 @@ TEST_CASE("calls that can never be right end the process with a sentence") {
               (void)weir_allocate(mutator, WEIR_KIND_LEAF, 32);
             }),
             "after weir_mutator_detach"));
+  CHECK(has(last_words_of([] {
+              const TestHeap heap;
+              weir_mutator* mutator = nullptr;
+              weir_mutator_attach(heap, &kPrecise, &mutator);
+              weir_mutator_detach(mutator);
+              (void)weir_mutator_detach(mutator);
+            }),
+            "after weir_mutator_detach"));
   CHECK(has(last_words_of([] { (void)weir_collect(nullptr); }), "NULL"));
+  CHECK(has(last_words_of([] { (void)weir_heap_trim(nullptr); }), "NULL"));
+  static void (*const uses[])(weir_mutator*) = {
+      [](weir_mutator* mutator) { (void)weir_allocate(mutator, WEIR_KIND_LEAF, 32); },
+      [](weir_mutator* mutator) { (void)weir_collect(mutator); },
+      [](weir_mutator* mutator) { (void)weir_finalizers_run(mutator, 1); },
+      [](weir_mutator* mutator) { (void)weir_weak_create(mutator, mutator, &weak_cell); },
+  };
+  static void (*use)(weir_mutator*);
+  for (auto* each : uses) {
+    use = each;
+    CHECK(has(last_words_of([] {
+                const TestHeap heap;
+                const TestMutator mutator(heap, kPrecise);
+                weir_enter_blocking(mutator);
+                use(mutator);
+              }),
+              "between weir_enter_blocking and weir_leave_blocking"));
+  }
   CHECK(has(last_words_of([] {
               const TestHeap heap;
               const TestMutator mutator(heap, kPrecise);
@@ -306,6 +347,52 @@ TEST_CASE("an allocation or a collection inside a trace callback ends the proces
                 (void)weir_collect(mutator);
               }),
               "inside a trace callback"));
+  }
+}
+
+TEST_CASE("any other call inside a callback that is made with locks held ends it, too") {
+  static const auto calls_in = [] { (void)weir_heap_trim(weir_mutator_heap(tracing_mutator)); };
+  static void (*const callers[])(weir_heap*) = {
+      [](weir_heap* heap) {
+        const auto trace = [](weir_visitor*, void*, std::size_t, std::size_t, void*) {
+          calls_in();
+        };
+        TestFrame<1> frame(tracing_mutator);
+        frame[0] = weir_allocate(tracing_mutator, callback_kind(heap, trace), 64);
+        (void)weir_collect(tracing_mutator);
+      },
+      [](weir_heap* heap) {
+        (void)weir_roots_add_callback(
+            heap, [](weir_visitor*, void*) { calls_in(); }, nullptr);
+        (void)weir_collect(tracing_mutator);
+      },
+      [](weir_heap*) {
+        (void)weir_mutator_roots_callback(
+            tracing_mutator, [](weir_visitor*, void*) { calls_in(); }, nullptr);
+        (void)weir_collect(tracing_mutator);
+      },
+      [](weir_heap*) {
+        TestFrame<1> frame(tracing_mutator);
+        frame[0] = weir_allocate(tracing_mutator, WEIR_KIND_LEAF, 64);
+        (void)weir_heap_walk(
+            tracing_mutator, [](const weir_object*, void*) { return calls_in(), true; }, nullptr);
+      },
+      [](weir_heap*) {
+        (void)weir_allocate(tracing_mutator, WEIR_KIND_LEAF, 64);
+        weir_heap_blocks(
+            tracing_mutator, [](const weir_block*, void*) { calls_in(); }, nullptr);
+      },
+  };
+  static void (*call)(weir_heap*);
+  for (auto* each : callers) {
+    call = each;
+    CHECK(has(last_words_of([] {
+                const TestHeap heap;
+                const TestMutator mutator(heap, kPrecise);
+                tracing_mutator = mutator;
+                call(heap);
+              }),
+              "inside a trace callback, a roots callback or a visit"));
   }
 }
 #endif

@@ -41,6 +41,9 @@ for how in "" --static; do
   link=("${link[@]/#-lweir/-Wl,--whole-archive,-lweir,--no-whole-archive}")
   "$cxx" -std=c++20 "${flags[@]}" "${compile[@]}" "$here/consumer.cpp" "${link[@]}" -o "$scratch/consumer"
   run "$scratch/consumer"
+  "$cxx" -x c -std=c99 -pedantic -Wall -Wextra -Werror "${flags[@]}" "${compile[@]}" "$here/consumer.c" \
+    -x none "${link[@]}" -o "$scratch/consumer-c"
+  run "$scratch/consumer-c"
 done
 
 echo "== every public header compiles on its own"
