@@ -149,7 +149,7 @@ TEST_CASE("with pages to be filled the process stops with a sentence") {
       (void)!(*server)->recover();
       return 3;
     });
-    CHECK(child.signal == SIGABRT);
+    CHECK_MESSAGE(child.signal == SIGABRT, child.text);
     ::close(ends[1]);
     std::string said(4096, '\0');
     CHECK(::read(ends[0], said.data(), said.size()) > 0);

@@ -6,16 +6,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 namespace weir::test {
 
 struct ChildResult {
-  int exit_code = -1;  // -1: killed by `signal`
+  int exit_code = -1;  // -1: killed by `signal`, or never there
   int signal = 0;
-  std::string text;  // what the body returned through `say`
+  std::string text;  // what the body returned through `say`, and what killed it
 };
 
 // Runs body(say), which returns the exit code, in a child; say(std::string) reaches the parent. The
@@ -26,6 +28,12 @@ ChildResult in_child(Body&& body) {
   if (::pipe(ends) != 0) return {};
   std::fflush(nullptr);
   const pid_t child = ::fork();
+  if (child < 0) {
+    const std::string why = std::string("fork: ") + std::strerror(errno);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return {-1, 0, why};
+  }
   if (child == 0) {
     ::alarm(60);
     // Not SIGBUS: it may be ours, which the child still needs.
@@ -45,7 +53,10 @@ ChildResult in_child(Body&& body) {
   int status = 0;
   ::waitpid(child, &status, 0);
   if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
-  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+  if (WIFSIGNALED(status)) {
+    result.signal = WTERMSIG(status);
+    result.text += std::string("[killed: ") + ::strsignal(result.signal) + "]";
+  }
   return result;
 }
 
