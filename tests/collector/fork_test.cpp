@@ -1,6 +1,6 @@
 // fork(2) in a process with heaps: parent and child go on with what they have, each against the
 // oracle of its graphs.
-#include <fcntl.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <chrono>
@@ -19,6 +19,14 @@
 using namespace weir::test;
 
 namespace {
+
+// How long a fork takes once Weir is prepared for it, so that all threads get to where they may: by
+// a handler that prepares later, since it was registered earlier.
+std::atomic<unsigned> fork_delay_us{0};
+
+[[gnu::constructor(102)]] void linger() {
+  ::pthread_atfork([] { ::usleep(fork_delay_us); }, nullptr, nullptr);
+}
 
 // The children of a test, which run beside it.
 class Children {
@@ -135,6 +143,7 @@ void run_forks(const ForkRun& how) {
     Children children;
     const std::size_t forks = scaled(how.forks);
     for (std::size_t i = 0; i < forks; ++i) {
+      fork_delay_us = random() % 2 != 0 ? random() % 2000 : 0;
       for (std::size_t step = random() % 1500; step > 0; --step) graph.step();
       const auto in_child = [&] {
         weir_statistics statistics;
@@ -162,6 +171,7 @@ void run_forks(const ForkRun& how) {
       }
       if (i % 8 == 0) graph.collect_and_check();
     }
+    fork_delay_us = 0;
     graph.collect_and_check();
     is_over = true;
     const Blocking blocking(mutator);
@@ -188,6 +198,49 @@ TEST_CASE("63: threads that signals stop go on while others fork") {
   run_forks({"fork, 8 threads, signals, not verified", 8, kBySignal, 0, false, 50});
 }
 
+// Most of the time these are in the runtime, taking, sweeping and clearing memory.
+TEST_CASE("63: threads that signals stop fill the heap while others fork") {
+  Random random(seed_for("fork, filling"));
+  weir_config config = small_heap();
+  config.verify = true;
+  const TestHeap heap(config);
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  for (std::size_t index = 0; index < 4; ++index)
+    threads.emplace_back([&, index] {
+      const TestMutator mutator(heap, kBySignal);
+      [[maybe_unused]] void* volatile kept[64] = {};  // by this stack
+      for (std::size_t i = index; !is_over; ++i) {
+        const std::size_t bytes = i % 1000 == 0 ? 100'000 : 16 + i * 2654435761u % 4000;
+        void* object = weir_allocate(mutator, i % 2 != 0 ? WEIR_KIND_LEAF : WEIR_KIND_SLOTS, bytes);
+        REQUIRE(object != nullptr);
+        if (i % 16 == 0) kept[i / 16 % 64] = object;
+      }
+    });
+  Children children;
+  for (std::size_t i = 0; i < scaled(100); ++i) {
+    children.reap(1);
+    fork_delay_us = random() % 2000;
+    children.fork([&] {
+      const TestMutator mutator(heap, kBySignal);
+      for (int round = 0; round < 3; ++round) {
+        for (int n = 0; n < 5000; ++n) {
+          const auto* words = static_cast<std::uint64_t*>(
+              weir_allocate(mutator, WEIR_KIND_SLOTS, 16 + random() % 100 * 8));
+          REQUIRE(words != nullptr);
+          REQUIRE(words[0] == 0);
+          REQUIRE(words[1] == 0);
+        }
+        collect(mutator);
+      }
+      return true;
+    });
+  }
+  fork_delay_us = 0;
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_CASE("63: forks amid collections at every n-th allocation") {
   run_forks({"fork, 2 threads, stress 7", 2, kPrecise, 7, true, 10});
   run_forks({"fork, 4 threads, signals, stress 7", 4, kBySignal, 7, true, 10});
@@ -211,6 +264,7 @@ TEST_CASE("63: a thread without a mutator forks") {
       });
     Children children;
     for (std::size_t i = 0; i < scaled(50); ++i) {
+      fork_delay_us = i % 3 * 500;
       children.reap(1);
       children.fork([&] {
         weir_statistics statistics;
@@ -224,6 +278,7 @@ TEST_CASE("63: a thread without a mutator forks") {
       });
       std::this_thread::sleep_for(std::chrono::microseconds(i * 37 % 1000));
     }
+    fork_delay_us = 0;
     is_over = true;
     for (std::thread& thread : threads) thread.join();
   }
@@ -235,6 +290,13 @@ TEST_CASE("63: several heaps, threads that are mutators of several, and forks of
   const TestHeap second;
   const Kinds kinds_of_first(first);
   const Kinds kinds_of_second(second);
+  struct Graphs {  // not exact: some threads' stacks are read conservatively
+    Graph in_first, in_second;
+    void work_in_both() {
+      work(in_first, 100);
+      work(in_second, 100);
+    }
+  };
   std::atomic<bool> is_over{false};
   std::vector<std::thread> threads;
   // What a signal stops in one heap never gets to a poll for the other.
@@ -244,25 +306,21 @@ TEST_CASE("63: several heaps, threads that are mutators of several, and forks of
     threads.emplace_back([&, index] {
       const TestMutator in_first(first, modes[index][0]);
       const TestMutator in_second(second, modes[index][1]);
-      Graph a(in_first, kinds_of_first, modes[index][0].stop == WEIR_STOP_POLL, false,
-              seed + index);
-      Graph b(in_second, kinds_of_second, modes[index][1].stop == WEIR_STOP_POLL, false,
-              seed + index);
+      Graphs graphs{{in_first, kinds_of_first, false, false, seed + index},
+                    {in_second, kinds_of_second, false, false, seed + index}};
       while (!is_over) {
-        work(a, 100);
-        work(b, 100);
+        graphs.work_in_both();
         const TestHeap short_lived;
       }
     });
   {
     const TestMutator in_first(first, kPrecise);
     const TestMutator in_second(second, kPrecise);
-    Graph a(in_first, kinds_of_first, true, false, seed + 10);
-    Graph b(in_second, kinds_of_second, true, false, seed + 11);
+    Graphs graphs{{in_first, kinds_of_first, false, false, seed + 10},
+                  {in_second, kinds_of_second, false, false, seed + 10}};
     Children children;
     for (std::size_t i = 0; i < scaled(40); ++i) {
-      work(a, 100);
-      work(b, 100);
+      graphs.work_in_both();
       {
         const Blocking block_first(in_first);
         const Blocking block_second(in_second);
@@ -270,14 +328,12 @@ TEST_CASE("63: several heaps, threads that are mutators of several, and forks of
       }
       children.fork([&] {
         for (int generation = 0; generation < 3; ++generation) {
-          work(a, 100);
-          work(b, 100);
+          graphs.work_in_both();
           int status = 0;
           const pid_t child = ::fork();
           if (child != 0) return ::waitpid(child, &status, 0) == child && status == 0;
         }
-        work(a, 100);
-        work(b, 100);
+        graphs.work_in_both();
         return true;
       });
     }
@@ -332,7 +388,7 @@ TEST_CASE("63: the child's finalizers run on a thread of its own") {
 }
 
 TEST_CASE("63: a finalizer may fork, on Weir's thread, too") {
-  static int status;
+  static std::atomic<int> status;
   const auto fork_here = [](weir_mutator* mutator, void*, void*) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -340,7 +396,9 @@ TEST_CASE("63: a finalizer may fork, on Weir's thread, too") {
         if (weir_allocate(mutator, WEIR_KIND_LEAF, 64) == nullptr) ::_exit(1);
       ::_exit(0);
     }
-    ::waitpid(child, &status, 0);
+    int result = 0;
+    ::waitpid(child, &result, 0);
+    status = result;
   };
   for (const bool on_thread : {false, true}) {
     const TestHeap heap;
@@ -355,6 +413,7 @@ TEST_CASE("63: a finalizer may fork, on Weir's thread, too") {
     collect(mutator);
     if (!on_thread) weir_finalizers_run(mutator, 1);
     const Blocking blocking(mutator);
+    while (status == -1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     REQUIRE(weir_finalizer_thread(heap, false) == WEIR_OK);
     CHECK(status == 0);
   }
