@@ -75,6 +75,7 @@ void Forks::after_fork_in_parent() {
 
 void Forks::after_fork_in_child() {
   for_each_heap(lose_threads);
+  ForkStop::after_fork_in_child();
   resume();
 }
 

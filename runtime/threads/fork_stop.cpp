@@ -2,6 +2,7 @@
 
 #include "runtime/os/fault_gate.hpp"
 #include "runtime/os/futex.hpp"
+#include "runtime/threads/mutator_thread.hpp"
 #include "runtime/threads/registry.hpp"
 #include "runtime/threads/world.hpp"
 
@@ -38,6 +39,12 @@ void ForkStop::stop(Worlds worlds) {
   worlds([](World& world) { world.ask_to_stop(StopMode::signal); });
   worlds([](World& world) { world.wait_until_stopped(StopMode::signal); });
   worlds([](World& world) { world.let_run(StopMode::signal); });
+}
+
+void ForkStop::after_fork_in_child() {
+  const HostThread& host = HostThread::current();
+  for (MutatorThread* m = host.home_; m != nullptr; m = m->next_home_)
+    m->world_->after_fork_in_child();
 }
 
 void ForkStop::resume(Worlds worlds) {

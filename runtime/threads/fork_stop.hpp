@@ -42,6 +42,9 @@ class ForkStop {
 
   static void begin();
   static void stop(Worlds worlds);
+  // In the child: the worlds that the calling thread is in, known to the caller or not, have lost
+  // their other threads, one that had such a world stopped among them.
+  static void after_fork_in_child();
   static void resume(Worlds worlds);
   static void end();
 

@@ -113,6 +113,7 @@ class MutatorThread {
   void switch_stack(Stack* to, const void* registers, std::size_t bytes);
 
  private:
+  friend class ForkStop;
   friend class HostThread;
   friend class World;
   friend struct Registry;
