@@ -62,6 +62,13 @@ typedef enum weir_barrier {
   WEIR_BARRIER_ALWAYS_DIRTY
 } weir_barrier;
 
+/* Where the pages of a heap come from. */
+typedef enum weir_arena {
+  WEIR_ARENA_FRESH,     /* from the kernel, by itself, huge ones where it can */
+  WEIR_ARENA_MISSING_WP /* by page faults that Weir answers, 256 KiB at a time: the classical set-up
+                           of userfaultfd, for comparison; needs a barrier on userfaultfd */
+} weir_arena;
+
 /* Where WEIR_* environment variables exist for a field, they win; the README lists them. */
 typedef struct weir_config {
   size_t minimum_bytes; /* the heap does not collect to stay below this; default 32 MiB */
@@ -71,6 +78,7 @@ typedef struct weir_config {
   bool generations;     /* minor collections between the full ones; default true;
                            WEIR_GENERATIONS=0 */
   weir_barrier barrier; /* for minor collections; WEIR_BARRIER */
+  weir_arena arena;     /* default FRESH; WEIR_ARENA */
   bool accept_efault;   /* AUTO may take a barrier under which system calls that write into old
                            objects fail with EFAULT; default false */
   uint64_t pause_target_ns; /* of minor collections: what they may take; default 2 ms */
@@ -122,8 +130,9 @@ typedef uint32_t weir_kind;
 /* Passed to a trace callback, which visits every slot in the given part of the object. */
 typedef struct weir_visitor weir_visitor;
 /* Visits the slots of `object` that lie in [from, to), byte offsets into the object, multiples of
- * 8; a large object is traced in parts, and one of which a page was written only there. It reads the object and nothing else of the heap, and must
- * not allocate, lock what mutators lock, or call Weir but for weir_visit*. */
+ * 8; a large object is traced in parts, and one of which a page was written only there. It reads
+ * the object and nothing else of the heap, and must not allocate, lock what mutators lock, or call
+ * Weir but for weir_visit*. */
 typedef void (*weir_trace)(weir_visitor* visitor, void* object, size_t from, size_t to, void* data);
 
 typedef enum weir_tracing {

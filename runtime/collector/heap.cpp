@@ -76,7 +76,13 @@ Expected<> Heap::set_up_generations() {
   keeps_cards_ = barrier_->kind() == BarrierKind::cards || config_.verify;
   if (keeps_cards_)
     if (auto kept = space_->keep_cards(); !kept) return kept;
-  return space_->watch(*barrier_, !config_.deterministic);
+  if (auto watched = space_->watch(*barrier_, !config_.deterministic); !watched) return watched;
+  if (config_.arena == WEIR_ARENA_FRESH) return {};
+  if (barrier_->server() == nullptr)
+    return fail(ErrorCode::unsupported, "configuring a heap",
+                "arena missing-wp needs a barrier on userfaultfd: async, uffd-thread, uffd-sigbus",
+                {}, "Take arena fresh, or see `weir doctor` for what such a barrier needs");
+  return space_->fill_by(*barrier_->server());
 }
 
 Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {

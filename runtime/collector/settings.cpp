@@ -74,6 +74,9 @@ Expected<weir_config> checked_config(const weir_config& given) {
   const auto generations = number(os::Variable::generations);
   if (!generations) return Unexpected(generations.error());
   if (*generations) config.generations = **generations != 0;
+  const auto arena = os::environment(os::Variable::arena);
+  if (!arena) return Unexpected(arena.error());
+  if (*arena) config.arena = **arena == "fresh" ? WEIR_ARENA_FRESH : WEIR_ARENA_MISSING_WP;
   const auto deterministic = number(os::Variable::deterministic);
   if (!deterministic) return Unexpected(deterministic.error());
   if (*deterministic) config.deterministic = **deterministic != 0;
@@ -87,6 +90,11 @@ Expected<weir_config> checked_config(const weir_config& given) {
     return fail(ErrorCode::invalid_argument, kConfiguring, "growth is above 1 and at most 100");
   if (stored_value(config.barrier) > WEIR_BARRIER_ALWAYS_DIRTY)
     return fail(ErrorCode::invalid_argument, kConfiguring, "barrier is none of its values");
+  if (stored_value(config.arena) > WEIR_ARENA_MISSING_WP)
+    return fail(ErrorCode::invalid_argument, kConfiguring, "arena is none of its values");
+  if (config.arena == WEIR_ARENA_MISSING_WP && !config.generations)
+    return fail(ErrorCode::invalid_argument, kConfiguring,
+                "arena missing-wp without generations, and so without a barrier on userfaultfd");
   if (config.pause_target_ns == 0 || config.pause_target_ns > kLongestPause)
     return fail(ErrorCode::invalid_argument, kConfiguring, "pause_target_ns is 1 to 10^10");
   if (config.nursery_bytes != 0 && config.nursery_bytes < kSmallestNursery)

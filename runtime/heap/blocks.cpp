@@ -117,7 +117,7 @@ void Blocks::restart() {
   }
 }
 
-std::size_t Blocks::trim() {
+std::size_t Blocks::trim(os::FunctionRef<void(Range)> leaving) {
   std::size_t bytes = 0;
   for (std::size_t first = lowest_free_; first < frontier_;) {
     std::size_t end = first;
@@ -128,6 +128,7 @@ std::size_t Blocks::trim() {
     }
     const Range objects = Range::between(region_->range_of(BlockIndex(first)).begin,
                                          region_->range_of(BlockIndex(end - 1)).end());
+    leaving(objects);
     os::discard(objects);
     region_->discard_metadata(objects);
     for (std::size_t i = first; i < end; ++i) region_->block(BlockIndex(i)).pristine = true;

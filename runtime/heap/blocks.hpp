@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/heap/region.hpp"
+#include "runtime/os/function_ref.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
 namespace weir::heap {
@@ -30,8 +31,8 @@ class Blocks {
   std::size_t limit() const { return limit_; }
   void set_limit(std::size_t blocks) { limit_ = blocks; }
 
-  // Gives the memory of free blocks back to the system; bytes.
-  std::size_t trim();
+  // Gives the memory of free blocks back to the system, each run of them announced first; bytes.
+  std::size_t trim(os::FunctionRef<void(Range)> leaving);
 
  private:
   bool is_free(std::size_t index) const { return (free_[index / 64] >> (index % 64) & 1) != 0; }

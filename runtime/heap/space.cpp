@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/faults/fault_server.hpp"
 #include "runtime/os/last_words.hpp"
 
 namespace weir::heap {
@@ -30,6 +31,21 @@ Expected<> Space::watch(barrier::Barrier& barrier, bool may_measure) {
   if (!remembered) return Unexpected(remembered.error());
   remembered_ = std::move(*remembered);
   return {};
+}
+
+Expected<> Space::fill_by(faults::FaultServer& server) {
+  auto zeros = ZeroSource::create(region_.range().size);
+  if (!zeros) return Unexpected(zeros.error());
+  if (auto served = server.serve_missing(region_.range(), **zeros); !served) return served;
+  zeros_ = std::move(*zeros);
+  server_ = &server;
+  return {};
+}
+
+Space::~Space() {
+  // Nothing is filled for the sake of memory that goes.
+  if (server_ != nullptr)
+    (void)server_->release(region_.range(), faults::FaultServer::Unfilled::abandon);
 }
 
 Space::Space(Region region, bool poison)
@@ -362,14 +378,14 @@ void Space::end_young_marking(std::size_t live) {
 
 std::size_t Space::trim() {
   finish_sweeping();
-  // Some barriers would not notice that protection goes with the memory.
-  for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
-    Block& block = region_.block(BlockIndex(i));
-    if (block.state() != BlockState::free || !block.armed) continue;
-    block.armed = false;
-    disarm(region_.range_of(BlockIndex(i)));
-  }
-  return blocks_.trim();
+  return blocks_.trim([this](Range leaving) {
+    // Some barriers would not notice that protection goes with the memory.
+    if (remembered_ != nullptr) disarm(leaving);
+    for (BlockIndex i = region_.block_of(leaving.begin); i <= region_.block_of(leaving.end() - 1);
+         ++i.value)
+      region_.block(i).armed = false;
+    if (zeros_ != nullptr) zeros_->removed(leaving.begin - region_.range().begin, leaving.size);
+  });
 }
 
 }  // namespace weir::heap

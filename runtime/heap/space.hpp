@@ -16,6 +16,7 @@
 #include "runtime/heap/kinds.hpp"
 #include "runtime/heap/large_objects.hpp"
 #include "runtime/heap/remembered_set.hpp"
+#include "runtime/heap/zero_source.hpp"
 
 namespace weir::heap {
 
@@ -42,6 +43,9 @@ class Space {
   // outlives the space. Without one nothing is ever old. `may_measure`: clocks have a say in what
   // is armed. Errors: those of Barrier::attach.
   Expected<> watch(barrier::Barrier& barrier, bool may_measure);
+  // The same, watched already: its pages come by faults, from `server`, which outlives the space.
+  Expected<> fill_by(faults::FaultServer& server);
+  ~Space();
   Expected<> keep_cards() { return region_.commit_cards(); }
 
   const Region& region() const { return region_; }
@@ -151,6 +155,8 @@ class Space {
   Blocks blocks_;
   LargeObjects large_;
   Kinds kinds_;
+  std::unique_ptr<ZeroSource> zeros_;
+  faults::FaultServer* server_ = nullptr;  // that `zeros_` is with
   std::unique_ptr<RememberedSet> remembered_;
   os::OffHeapVector<BlockIndex> young_blocks_;
   std::mutex lock_;

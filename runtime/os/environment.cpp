@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kBarriers[] = {"auto",     "async",      "uffd-thread", "uffd-sigbus",
                                           "mprotect", "soft-dirty", "cards",       "always-dirty"};
 constexpr std::string_view kDeliveries[] = {"thread", "sigbus"};
+constexpr std::string_view kArenas[] = {"fresh", "missing-wp"};
 constexpr std::string_view kOffHeaps[] = {"mimalloc", "system"};
 constexpr std::string_view kLogs[] = {"gc"};
 constexpr std::string_view kOffOn[] = {"0", "1"};
@@ -22,6 +23,8 @@ constexpr std::array kVariables = {
     VariableInfo{Variable::delivery, "WEIR_DELIVERY", ValueKind::one_of, kDeliveries,
                  "`thread` where the kernel allows it",
                  "who answers page faults: a handler thread, or SIGBUS in the faulting thread"},
+    VariableInfo{Variable::arena, "WEIR_ARENA", ValueKind::one_of, kArenas, "`fresh`",
+                 "where a heap's pages come from: the kernel, or page faults that Weir answers"},
     VariableInfo{Variable::off_heap, "WEIR_OFFHEAP", ValueKind::one_of, kOffHeaps,
                  "`mimalloc` where it is linked in",
                  "where the runtime's own tables are allocated"},

@@ -14,6 +14,7 @@ namespace weir::os {
 enum class Variable {
   barrier,
   delivery,
+  arena,
   off_heap,
   stop_signal,
   log,

@@ -286,6 +286,7 @@ bool run_graphs(const GraphRun& how) {
   config.stress = how.stress;
   config.verify = how.verify;
   config.barrier = how.barrier;
+  config.arena = how.arena;
   if (!TestHeap::can_be_made(config)) return false;
   const TestHeap heap(config);
   const Kinds kinds(heap);

@@ -89,6 +89,7 @@ struct GraphRun {
   bool verify;
   std::size_t steps;  // of each thread, at the default tier
   weir_barrier barrier = WEIR_BARRIER_AUTO;
+  weir_arena arena = WEIR_ARENA_FRESH;
 };
 // False: this machine does not have the barrier; the reason is printed.
 bool run_graphs(const GraphRun& how);

@@ -49,6 +49,19 @@ TEST_CASE("52: threads in the middle of a store, under every barrier") {
   }
 }
 
+TEST_CASE("52: the classical set-up: pages come by faults, and writes are faults") {
+  for (const weir_barrier barrier :
+       {WEIR_BARRIER_UFFD_THREAD, WEIR_BARRIER_UFFD_SIGBUS, WEIR_BARRIER_ASYNC}) {
+    if (!run("missing-wp", barrier,
+             {"", 1, kPrecise, 0, true, 20'000, barrier, WEIR_ARENA_MISSING_WP}))
+      continue;
+    run("missing-wp, signals", barrier,
+        {"", 2, kBySignal, 0, true, 10'000, barrier, WEIR_ARENA_MISSING_WP});
+    run("missing-wp, stress 7", barrier,
+        {"", 1, kPrecise, 7, true, 2'000, barrier, WEIR_ARENA_MISSING_WP});
+  }
+}
+
 // One page in a thousand is not reported.
 TEST_CASE("a barrier that loses a write is caught") {
   static std::atomic<std::size_t> pages;
