@@ -154,13 +154,13 @@ void allocation(benchmark::State& state) {
     bump_ns.push_back(cpu_seconds(by_bump) * 1e9 / static_cast<double>(count));
     weir_ns.push_back(cpu_seconds(by_weir) * 1e9 / static_cast<double>(count));
     ratios.push_back(weir_ns.back() / bump_ns.back());
+    state.counters["metadata_percent"] = heap.metadata_percent();  // while it is full
     heap.collect();
     state.SetIterationTime(weir_ns.back() * static_cast<double>(count) / 1e9);
   }
   state.counters["weir_ns"] = median(weir_ns);
   state.counters["bump_ns"] = median(bump_ns);
   state.counters["ratio"] = median(ratios);
-  state.counters["metadata_percent"] = heap.metadata_percent();
 }
 
 // ---- Marking ------------------------------------------------------------------------------------

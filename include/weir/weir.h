@@ -451,8 +451,8 @@ typedef struct weir_statistics {
   uint64_t allocated_bytes; /* since the heap exists; exact at the end of a collection */
   uint64_t live_bytes;      /* found by the last collection */
   uint64_t freed_bytes;     /* by the last collection */
-  uint64_t heap_bytes;      /* in blocks that are in use or kept for reuse */
-  uint64_t metadata_bytes;  /* of their tables, for as many blocks as there ever were */
+  uint64_t heap_bytes;      /* in blocks with objects; those kept for reuse are not counted */
+  uint64_t metadata_bytes;  /* beside them */
   uint64_t external_bytes;
   uint64_t trigger_bytes; /* the next collection comes when this much is in use */
   uint64_t nursery_bytes; /* what the last collection left to allocate until the next */

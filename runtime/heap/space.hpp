@@ -130,7 +130,7 @@ class Space {
   std::size_t in_blocks() const { return blocks_.in_use() * kBlockBytes; }
   Expected<> set_maximum(std::size_t bytes);  // under the lock
   std::size_t trim();                         // under the lock
-  std::size_t metadata_bytes() const { return region_.metadata_bytes(blocks_.frontier()); }
+  std::size_t metadata_bytes() const { return region_.metadata_bytes(blocks_.in_use()); }
 
  private:
   Space(Region region, bool poison);

@@ -133,6 +133,7 @@ TEST_CASE("stress 1 collects at every allocation and at every safepoint; n at ev
 
 TEST_CASE("deterministic runs repeat, address for address") {
   const std::uint64_t seed = seed_for("deterministic runs");
+  constexpr int kSteps = 400'000;
   const auto run = [seed] {
     weir_config config = small_heap();
     config.deterministic = true;
@@ -142,7 +143,7 @@ TEST_CASE("deterministic runs repeat, address for address") {
     Random random(seed);
     std::vector<std::uint64_t> happened;
     void* first = weir_allocate(mutator, WEIR_KIND_LEAF, 16);
-    for (int i = 0; i < 100'000; ++i) {
+    for (int i = 0; i < kSteps; ++i) {
       auto** object = static_cast<void**>(
           weir_allocate(mutator, WEIR_KIND_SLOTS, 16 * (1 + random() % (i % 50 == 0 ? 900 : 9))));
       object[0] = frame[random() % 64];
@@ -155,6 +156,6 @@ TEST_CASE("deterministic runs repeat, address for address") {
     return happened;
   };
   const auto once = run();
-  CHECK(once[100'000] > 3);
+  CHECK(once[kSteps] > 3);
   CHECK(run() == once);
 }
