@@ -92,6 +92,9 @@ class Storm {
       return n > writes || (n % 16 == 0 && std::chrono::steady_clock::now() > deadline);
     };
     for (Sequence n = 1; !enough(n) && !stop.load(std::memory_order_relaxed); ++n) {
+      // Only for kMinCycles: 16 threads without pause would leave the taker a seventeenth of the
+      // cores, which is minutes where a sanitizer slows it down.
+      if (n > writes) std::this_thread::sleep_for(std::chrono::microseconds(100));
       const std::size_t page = random() % kPages;
       std::shared_lock<std::shared_mutex> world(world_, std::defer_lock);
       if (barrier_.traits().needs_stopped_world) {
