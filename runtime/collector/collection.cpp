@@ -146,14 +146,14 @@ bool Collection::is_worth_a_team(const Marker& marker) const {
 
 void Collection::follow_ephemerons(Marker& marker) {
   if (heap_.ephemerons_.size(scope_) == 0) return;
-  heap_.ephemerons_.index_waiting(*heap_.space_, marker, Scope::all);
+  heap_.ephemerons_.index_waiting(*heap_.space_, marker, scope_);
   ephemerons_ = &heap_.ephemerons_;
   marker.set_ephemerons(ephemerons_);
   mark(marker);
 }
 
 void Collection::find_due_finalizers(Marker& marker) {
-  if (heap_.finalizers_.find_dead(*heap_.space_, marker, Scope::all)) mark(marker);
+  if (heap_.finalizers_.find_dead(*heap_.space_, marker, scope_)) mark(marker);
 }
 
 void Collection::sweep(std::size_t live) {

@@ -54,7 +54,11 @@ void Forks::before_fork() {
   const bool is_inside = ForkStop::is_inside_runtime() || is_tracing();
   ForkStop::begin();
   heaps_lock.lock();
-  if (is_inside && heaps != nullptr)
+  if (heaps == nullptr) {  // worlds without heaps are their owners' affair
+    ForkStop::end();
+    return observe::TraceFile::before_fork();
+  }
+  if (is_inside)
     os::last_words(
         "fork(2) inside a callback of a collection, or in a signal handler that interrupted the "
         "runtime: a child would have a heap half collected. Use posix_spawn, or fork elsewhere");
@@ -81,13 +85,16 @@ void Forks::after_fork_in_child() {
 
 void Forks::resume() {
   observe::TraceFile::after_fork();
-  for_each_heap(unlock_tables);
-  ForkStop::resume([](os::FunctionRef<void(threads::World&)> visit) {
-    for_each_heap([&](Heap& heap) { visit(heap.world_); });
-  });
-  for_each_heap([](Heap& heap) { heap.cycle_lock_.unlock(); });
+  const bool is_stopped = heaps != nullptr;
+  if (is_stopped) {
+    for_each_heap(unlock_tables);
+    ForkStop::resume([](os::FunctionRef<void(threads::World&)> visit) {
+      for_each_heap([&](Heap& heap) { visit(heap.world_); });
+    });
+    for_each_heap([](Heap& heap) { heap.cycle_lock_.unlock(); });
+  }
   heaps_lock.unlock();
-  ForkStop::end();
+  if (is_stopped) ForkStop::end();
 }
 
 void Forks::lock_tables(Heap& heap) {

@@ -8,7 +8,7 @@
 
 namespace weir::threads {
 
-constinit std::atomic<std::uint32_t> ForkStop::gate_{0};
+constinit std::atomic<std::uint32_t> ForkStop::gate{0};
 
 void ForkStop::follow_forks() {
   os::FaultGate::follow_forks();
@@ -35,7 +35,7 @@ void ForkStop::stop(Worlds worlds) {
   // world would never get to its poll for another.
   worlds([](World& world) { world.ask_to_stop(StopMode::poll); });
   worlds([](World& world) { world.wait_until_stopped(StopMode::poll); });
-  gate_.store(1);
+  gate.store(1);
   worlds([](World& world) { world.ask_to_stop(StopMode::signal); });
   worlds([](World& world) { world.wait_until_stopped(StopMode::signal); });
   worlds([](World& world) { world.let_run(StopMode::signal); });
@@ -48,8 +48,8 @@ void ForkStop::after_fork_in_child() {
 }
 
 void ForkStop::resume(Worlds worlds) {
-  gate_.store(0);
-  os::futex_wake_all(gate_);
+  gate.store(0);
+  os::futex_wake_all(gate);
   worlds([](World& world) {
     world.let_run(StopMode::poll);
     world.unlock_list();
@@ -63,7 +63,7 @@ void ForkStop::end() {
 }
 
 void ForkStop::wait_at_gate() {
-  while (is_gate_closed()) os::futex_wait(gate_, 1);
+  while (is_gate_closed()) os::futex_wait(gate, 1);
 }
 
 }  // namespace weir::threads

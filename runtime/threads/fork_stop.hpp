@@ -49,11 +49,11 @@ class ForkStop {
   static void end();
 
   // For HostThread.
-  static bool is_gate_closed() { return gate_.load(std::memory_order_relaxed) != 0; }
+  static bool is_gate_closed() { return gate.load(std::memory_order_relaxed) != 0; }
   static void wait_at_gate();
 
  private:
-  static std::atomic<std::uint32_t> gate_;  // 1: closed; a futex
+  static std::atomic<std::uint32_t> gate;  // 1: closed; a futex
 };
 
 }  // namespace weir::threads
