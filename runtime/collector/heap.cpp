@@ -15,6 +15,7 @@ namespace {
 
 using heap::Refusal;
 using Runtime = threads::MutatorThread::Runtime;
+using Section = threads::HostThread::Section;  // of any thread, a mutator's or not
 
 // In the poll word: every poll takes the slow path.
 constexpr std::uint32_t kPollStress = threads::kPollStop << 1;
@@ -394,6 +395,7 @@ void Heap::set_budget() {
 
 Expected<> Heap::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   if (auto right = check_limits(minimum_bytes, maximum_bytes); !right) return right;
+  const Section section(threads::HostThread::current());
   const std::lock_guard guard(space_->lock());
   if (auto done = space_->set_maximum(maximum_bytes); !done) return done;
   config_.minimum_bytes = minimum_bytes;
@@ -406,11 +408,13 @@ Expected<> Heap::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes
 }
 
 std::size_t Heap::trim() {
+  const Section section(threads::HostThread::current());
   const std::lock_guard guard(space_->lock());
   return space_->trim();
 }
 
 void Heap::on_out_of_memory(weir_out_of_memory handler, void* data) {
+  const Section section(threads::HostThread::current());
   const std::lock_guard guard(lock_);
   out_of_memory_ = handler;
   out_of_memory_data_ = data;
@@ -419,6 +423,7 @@ void Heap::on_out_of_memory(weir_out_of_memory handler, void* data) {
 void Heap::add_external(std::ptrdiff_t change) {
   external_.fetch_add(change, std::memory_order_relaxed);
   if (change <= 0) return;
+  const Section section(threads::HostThread::current());
   const std::lock_guard guard(space_->lock());
   space_->spend_elsewhere(static_cast<std::size_t>(change));
 }
@@ -432,6 +437,7 @@ weir_statistics Heap::statistics() {
   statistics.finalizers_due = finalizers_.due();
   statistics.mutators = static_cast<std::uint32_t>(world_.size());
   statistics.markers = team_.size();
+  const Section section(threads::HostThread::current());
   const std::scoped_lock guard(lock_, space_->lock());
   statistics.allocated_bytes = allocated_ + space_->allocated_large();
   statistics.heap_bytes = space_->in_blocks();

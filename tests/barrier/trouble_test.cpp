@@ -154,8 +154,9 @@ TEST_CASE("18: mprotect lives on when vm.max_map_count is exhausted, by unprotec
     CAPTURE(others_use_them_up);
 #if defined(__SANITIZE_ADDRESS__)
     if (others_use_them_up) {
-      std::printf("skipped, others use the mappings up: ASan maps memory for each few allocations,"
-                  " and ends the process when it cannot\n");
+      std::printf(
+          "skipped, others use the mappings up: ASan maps memory for each few allocations,"
+          " and ends the process when it cannot\n");
       continue;
     }
 #endif
