@@ -1,13 +1,18 @@
 // What minor collections promise, under every barrier: an old object's references to young ones are
 // found wherever the slot is, and old memory that nobody writes to costs nothing.
+#include <sys/resource.h>
+
 #include <atomic>
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "runtime/barrier/fault_injection.hpp"
 #include "runtime/collector/heap.hpp"
+#include "runtime/os/page_size.hpp"
 #include "tests/collector/rig.hpp"
+#include "tests/os/child.hpp"
 #include "tests/support/random.hpp"
 
 using namespace weir;
@@ -178,6 +183,46 @@ TEST_CASE("old memory that nobody writes to: no trap, no scan, no system call pe
       CHECK(after.system_calls - before.system_calls <= 12);  // 384 blocks are old
     }
   });
+}
+
+// One page in a thousand is not reported: the verifier sees it within ten seconds of CPU time.
+TEST_CASE("a barrier that loses a write is caught") {
+  static std::atomic<std::size_t> pages;  // reported
+  for (const weir_barrier barrier : {WEIR_BARRIER_ASYNC, WEIR_BARRIER_MPROTECT}) {
+    weir_config config = small_heap();
+    config.barrier = barrier;
+    config.verify = true;
+    if (!TestHeap::can_be_made(config)) continue;
+    const std::uint64_t seed = seed_for("a barrier that loses writes");
+    const ChildResult child = in_child([&](const auto& say) {
+      const rlimit ten_seconds{10, 10};
+      ::setrlimit(RLIMIT_CPU, &ten_seconds);
+      (void)!std::freopen("/dev/null", "w", stderr);
+      barrier::FaultInjection::report = [](Range run) {
+        const std::size_t count = run.size / os::page_size();
+        const std::size_t before = pages.fetch_add(count);
+        return before / 1000 != (before + count) / 1000;
+      };
+      constexpr std::size_t kTables = 2000;
+      Generations g(config);
+      Random random(seed);
+      TestFrame<1> frame(g.mutator);
+      frame[0] = g.table(kTables);
+      auto** tables = static_cast<void**>(frame[0]);
+      for (std::size_t i = 0; i < kTables; ++i) g.store(&tables[i], g.table(256));
+      g.minor();
+      for (int cycle = 0;; ++cycle) {
+        for (int i = 0; i < 200; ++i)
+          g.store(static_cast<void**>(tables[random() % kTables]) + random() % 256,
+                  g.cell(nullptr, 0));
+        say(".");
+        g.minor();
+      }
+      return 0;
+    });
+    CHECK(child.signal == SIGABRT);
+    CHECK(child.text.size() > 1);  // it took some cycles
+  }
 }
 
 TEST_CASE("a heap without generations collects everything, by either call") {

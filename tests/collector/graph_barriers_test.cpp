@@ -1,14 +1,10 @@
 // The graph oracle under every barrier, with minor and full collections, verified: after each minor
 // one all that an always-dirty barrier would have led to is marked, and the pages that the barrier
 // reported contain the cards that the program marked.
-#include <atomic>
 #include <string>
 #include <weir/barrier.hpp>
 
-#include "runtime/barrier/fault_injection.hpp"
-#include "runtime/os/page_size.hpp"
 #include "tests/collector/graph.hpp"
-#include "tests/os/child.hpp"
 
 using namespace weir;
 using namespace weir::test;
@@ -31,9 +27,9 @@ bool run(const std::string& what, weir_barrier barrier, GraphRun how) {
 TEST_CASE("51, 52, 54: graphs under every barrier") {
   unsigned ran = 0;
   for (const weir_barrier barrier : kBarriers) {
-    if (!run("verified", barrier, {"", 1, kPrecise, 0, true, 30'000})) continue;
+    if (!run("verified", barrier, {"", 1, kPrecise, 0, true, 12'000})) continue;
     ++ran;
-    run("fast", barrier, {"", 1, kPrecise, 0, false, 100'000});
+    run("fast", barrier, {"", 1, kPrecise, 0, false, 40'000});
     run("stress 7", barrier, {"", 1, kPrecise, 7, true, 4'000});
     run("stress 1", barrier, {"", 1, kPrecise, 1, true, 1'000});
   }
@@ -42,10 +38,10 @@ TEST_CASE("51, 52, 54: graphs under every barrier") {
 
 TEST_CASE("52: threads in the middle of a store, under every barrier") {
   for (const weir_barrier barrier : kBarriers) {
-    if (!run("2 threads that poll", barrier, {"", 2, kPrecise, 0, true, 20'000})) continue;
-    run("2 threads, signals", barrier, {"", 2, kBySignal, 0, true, 20'000});
+    if (!run("2 threads that poll", barrier, {"", 2, kPrecise, 0, true, 8'000})) continue;
+    run("2 threads, signals", barrier, {"", 2, kBySignal, 0, true, 8'000});
     run("2 threads, signals, stress 1", barrier, {"", 2, kBySignal, 1, true, 400});
-    run("8 threads, signals", barrier, {"", 8, kBySignal, 0, false, 10'000});
+    run("8 threads, signals", barrier, {"", 8, kBySignal, 0, false, 4'000});
   }
 }
 
@@ -53,30 +49,11 @@ TEST_CASE("52: the classical set-up: pages come by faults, and writes are faults
   for (const weir_barrier barrier :
        {WEIR_BARRIER_UFFD_THREAD, WEIR_BARRIER_UFFD_SIGBUS, WEIR_BARRIER_ASYNC}) {
     if (!run("missing-wp", barrier,
-             {"", 1, kPrecise, 0, true, 20'000, barrier, WEIR_ARENA_MISSING_WP}))
+             {"", 1, kPrecise, 0, true, 8'000, barrier, WEIR_ARENA_MISSING_WP}))
       continue;
     run("missing-wp, signals", barrier,
-        {"", 2, kBySignal, 0, true, 10'000, barrier, WEIR_ARENA_MISSING_WP});
+        {"", 2, kBySignal, 0, true, 4'000, barrier, WEIR_ARENA_MISSING_WP});
     run("missing-wp, stress 7", barrier,
         {"", 1, kPrecise, 7, true, 2'000, barrier, WEIR_ARENA_MISSING_WP});
-  }
-}
-
-// One page in a thousand is not reported.
-TEST_CASE("a barrier that loses a write is caught") {
-  static std::atomic<std::size_t> pages;
-  for (const weir_barrier barrier : {WEIR_BARRIER_AUTO, WEIR_BARRIER_MPROTECT}) {
-    const ChildResult child = in_child([barrier](const auto&) {
-      ::alarm(10);
-      (void)!std::freopen("/dev/null", "w", stderr);
-      barrier::FaultInjection::report = [](Range run) {
-        const std::size_t count = run.size / os::page_size();
-        const std::size_t before = pages.fetch_add(count);
-        return before / 1000 != (before + count) / 1000;
-      };
-      for (;;) run_graphs({"a barrier that loses writes", 1, kPrecise, 7, true, 40'000, barrier});
-      return 0;
-    });
-    CHECK(child.signal == SIGABRT);
   }
 }
