@@ -85,8 +85,10 @@ TEST_CASE("60: without a collection, all holes are used before there is no memor
     std::size_t dead, fresh;
   };
   for (const weir_kind kind : {WEIR_KIND_SLOTS, WEIR_KIND_LEAF})
-    for (const auto& [dead, fresh] : {Sizes{1008, 1000}, Sizes{1008, 600}, Sizes{4000, 700},
-                                      Sizes{8192, 8000}, Sizes{96, 90}}) {
+    for (const Sizes& sizes : {Sizes{1008, 1000}, Sizes{1008, 600}, Sizes{4000, 700},
+                               Sizes{8192, 8000}, Sizes{96, 90}}) {
+      const std::size_t dead = sizes.dead;
+      const std::size_t fresh = sizes.fresh;
       CAPTURE(dead);
       CAPTURE(fresh);
       weir_config config = small_heap();

@@ -17,6 +17,11 @@ weir_config verified() {
   return config;
 }
 
+}  // namespace
+
+#ifndef __SANITIZE_THREAD__  // whose processes do not fork once they have threads
+namespace {
+
 weir_kind callback_kind(weir_heap* heap, const char* name, weir_trace trace) {
   weir_kind_config config{};
   config.name = name;
@@ -29,7 +34,6 @@ weir_kind callback_kind(weir_heap* heap, const char* name, weir_trace trace) {
 
 }  // namespace
 
-#ifndef __SANITIZE_THREAD__  // whose processes do not fork once they have threads
 TEST_CASE("53: an object that marking missed is reported with its parent and the slot") {
   const std::string words = last_words_of([] {
     const TestHeap heap(verified());
