@@ -154,7 +154,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   os::OffHeapVector<Address> reachers_;
   std::size_t last_promoted_ = 0;  // bytes, by the last cycle
   Heap* next_heap_ = nullptr;      // of Forks
-  unsigned stress_cycles_ = 0;
+  std::atomic<unsigned> stress_cycles_{0};
   bool keeps_cards_ = false;
   std::atomic<std::int64_t> external_{0};
 };
