@@ -237,7 +237,7 @@ TEST_CASE("a reservation is attached as a whole, and armed piece by piece as it 
       if (barrier.kind() != BarrierKind::always_dirty)
         CHECK(reports(barrier, take_pages(barrier, half), {}));
     }
-    CHECK(resident_bytes() - resident_before < std::size_t{8} << 20);
+    CHECK(resident_bytes() < resident_before + (std::size_t{8} << 20));  // it may have shrunk
 
     const auto ending = std::chrono::steady_clock::now();
     CHECK(barrier.detach(reserved.range()).has_value());
