@@ -20,6 +20,14 @@ using namespace weir::test;
 
 namespace {
 
+// AddressSanitizer does not take its malloc's locks around a fork, so a child may find one locked
+// by a thread that it does not have. Threads that poll are stopped outside of malloc.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kNoForkDuringMalloc = true;
+#else
+constexpr bool kNoForkDuringMalloc = false;
+#endif
+
 // How long a fork takes once Weir is prepared for it, so that all threads get to where they may: by
 // a handler that prepares later, since it was registered earlier.
 std::atomic<unsigned> fork_delay_us{0};
@@ -142,6 +150,7 @@ void run_forks(const ForkRun& how) {
     Random random(seed);
     Children children;
     const std::size_t forks = scaled(how.forks);
+    while (heap.statistics().mutators != how.threads) weir_poll(mutator);
     for (std::size_t i = 0; i < forks; ++i) {
       fork_delay_us = random() % 2 != 0 ? random() % 2000 : 0;
       for (std::size_t step = random() % 1500; step > 0; --step) graph.step();
@@ -191,7 +200,8 @@ TEST_CASE("63: parent and child of a mutator's fork go on") {
   run_forks({"fork, 8 threads that poll, conservative", 8, kConservative, 0, true, 30});
 }
 
-TEST_CASE("63: threads that signals stop go on while others fork") {
+TEST_CASE("63: threads that signals stop go on while others fork" *
+          doctest::skip(kNoForkDuringMalloc)) {
   run_forks({"fork, 1 thread, signals", 1, kBySignal, 0, true, 30});
   run_forks({"fork, 2 threads, signals", 2, kBySignal, 0, true, 100});
   run_forks({"fork, 8 threads, signals", 8, kBySignal, 0, true, 50});
@@ -243,10 +253,11 @@ TEST_CASE("63: threads that signals stop fill the heap while others fork") {
 
 TEST_CASE("63: forks amid collections at every n-th allocation") {
   run_forks({"fork, 2 threads, stress 7", 2, kPrecise, 7, true, 10});
-  run_forks({"fork, 4 threads, signals, stress 7", 4, kBySignal, 7, true, 10});
+  if (!kNoForkDuringMalloc)
+    run_forks({"fork, 4 threads, signals, stress 7", 4, kBySignal, 7, true, 10});
 }
 
-TEST_CASE("63: a thread without a mutator forks") {
+TEST_CASE("63: a thread without a mutator forks" * doctest::skip(kNoForkDuringMalloc)) {
   const std::uint64_t seed = seed_for("fork by a stranger");
   for (const weir_mutator_config& config : {kPrecise, kBySignal}) {
     const TestHeap heap;
@@ -284,7 +295,8 @@ TEST_CASE("63: a thread without a mutator forks") {
   }
 }
 
-TEST_CASE("63: several heaps, threads that are mutators of several, and forks of children") {
+TEST_CASE("63: several heaps, threads that are mutators of several, and forks of children" *
+          doctest::skip(kNoForkDuringMalloc)) {
   const std::uint64_t seed = seed_for("fork, several heaps");
   const TestHeap first;
   const TestHeap second;
@@ -346,43 +358,45 @@ TEST_CASE("63: several heaps, threads that are mutators of several, and forks of
 }
 
 TEST_CASE("63: the child's finalizers run on a thread of its own") {
+  constexpr int kBatch = 100;
+  constexpr int kMost = 90;  // that thread's stack, read conservatively, may keep some
   const TestHeap heap;
   static std::atomic<int> ran;
+  ran = 0;
   const auto make_garbage = [](weir_mutator* mutator) {
-    for (int i = 0; i < 10; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       TestFrame<1> frame(mutator);
       frame[0] = weir_allocate(mutator, WEIR_KIND_LEAF, 32);
       const auto count = [](weir_mutator*, void*, void*) { ++ran; };
       REQUIRE(weir_finalizer_set(mutator, frame[0], count, nullptr) == WEIR_OK);
     }
   };
-  const auto wait_until = [](int wanted) {
-    for (int i = 0; ran != wanted && i < 10'000; ++i)
+  const auto wait_for = [](int wanted) {
+    for (int i = 0; ran < wanted && i < 10'000; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return ran == wanted;
+    return ran >= wanted;
   };
   REQUIRE(weir_finalizer_thread(heap, true) == WEIR_OK);
   {
     const TestMutator mutator(heap, kPrecise);
-    ran = 0;
     make_garbage(mutator);
     collect(mutator);
     {
       const Blocking blocking(mutator);
-      CHECK(wait_until(10));
+      CHECK(wait_for(kMost));
     }
     make_garbage(mutator);
     const ChildResult child = in_child([&](const auto&) {
       collect(mutator);
       const Blocking blocking(mutator);
-      if (!wait_until(20)) return 1;
+      if (!wait_for(kBatch + kMost)) return 1;
       return weir_finalizer_thread(heap, false) == WEIR_OK ? 0 : 2;
     });
     CHECK(child.exit_code == 0);
-    CHECK(ran == 10);
+    CHECK(ran.load() <= kBatch);
     collect(mutator);
     const Blocking blocking(mutator);
-    CHECK(wait_until(20));
+    CHECK(wait_for(kBatch + kMost));
   }
   REQUIRE(weir_finalizer_thread(heap, false) == WEIR_OK);
 }
