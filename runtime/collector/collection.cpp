@@ -74,7 +74,7 @@ void Collection::scan_remembered(Marker& marker) {
   heap::RememberedSet* remembered = heap_.space_->remembered_set();
   if (remembered == nullptr) return;
   if (scope_ == Scope::all) {
-    remembered->reset(heap_.space_->frontier());
+    if (heap_.pacing_.wants_generations()) remembered->reset(heap_.space_->frontier());
     if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
     return;
   }
@@ -160,7 +160,7 @@ void Collection::sweep(std::size_t live) {
   if (scope_ == Scope::young)
     heap_.space_->end_young_marking(live);
   else
-    heap_.space_->end_marking(live);
+    heap_.space_->end_marking(live, heap_.pacing_.wants_generations());
   heap_.for_each_mutator([](Mutator& mutator) { mutator.sweep_held(); });
 }
 

@@ -26,6 +26,10 @@ class Collection {
   std::size_t allocated() const { return allocated_; }  // since the cycle before; bytes
   // Of the collecting thread: for the roots, and to find out what was written.
   std::uint64_t fixed_cpu_ns() const { return fixed_cpu_ns_; }
+  std::uint64_t trap_ns() const {  // of the mutators, since the cycle before
+    const auto* remembered = heap_.space_->remembered_set();
+    return remembered != nullptr ? remembered->trap_ns() : 0;
+  }
   std::uint64_t others_cpu_ns() const { return others_cpu_ns_; }  // of the team, but the caller
 
  private:

@@ -40,7 +40,7 @@ class Marker final : public Tracer<Marker> {
   // Answers whether they refer to blocks with young objects.
   bool scan_old(Range range);
   // Traces one object, which is marked.
-  void rescan(Address start) { trace(space_.describe(start), 0); }
+  void rescan(Address start);
   void flush() { stack_.flush(); }  // everything to the pool, for others to take
 
   // Until there is nothing left anywhere: to be called by as many markers as are named.
@@ -58,7 +58,8 @@ class Marker final : public Tracer<Marker> {
   static constexpr std::size_t kPart = 64 * 1024;  // of a large object that is traced at once
 
   void drain();
-  void visit(Address address);
+  Address start_of(Address address) const;
+  void trace_other(const heap::Found& object);
   void trace(const heap::Found& object, std::size_t from);
   void scan_small(Range part, Range block);
   void scan_large(Range part);
@@ -66,6 +67,7 @@ class Marker final : public Tracer<Marker> {
 
   const unsigned epoch_;
   const Scope scope_;
+  bool alone_ = false;
   MarkStack stack_;
   const Ephemerons* ephemerons_;
   std::size_t marked_bytes_ = 0;

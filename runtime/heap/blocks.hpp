@@ -19,9 +19,12 @@ class Blocks {
   // Error out_of_memory: more than the limit, or than the system gives.
   Expected<BlockIndex> take(std::size_t count, BlockState state, std::size_t alignment = 1);
   void give_back(BlockIndex first, std::size_t count);
+  bool has_free() const { return free_count_ != 0; }  // that was used before
 
-  // The next block of this sort that is unswept, or swept with a run of at least `granules`: first
-  // those that were added, then all in address order. Each is offered once.
+  // The next block of this sort that is unswept, or swept with a run of at least `granules`. For a
+  // small wish: first those that were added, then all in address order, each offered once. A large
+  // one goes round on its own, since what it passes over may still do for small ones: all blocks
+  // once since the last was added.
   std::optional<BlockIndex> next_with_holes(bool leaf, std::size_t granules);
   void add_with_holes(BlockIndex index);
   void restart();  // all are offered again, in address order
@@ -51,7 +54,10 @@ class Blocks {
     os::OffHeapVector<BlockIndex> added;
     std::size_t first_added = 0;
     std::size_t cursor = 0;
+    std::size_t large_cursor = 0;
+    std::size_t large_left = 0;  // blocks to be looked at
   };
+  std::optional<BlockIndex> next_with_large_hole(bool leaf, std::size_t granules);
   bool has_hole(BlockIndex index, bool leaf, std::size_t granules) const;
   Offers offers_[2];
 };

@@ -45,7 +45,8 @@ class MetadataByte {
   constexpr TraceClass trace_class() const {
     return static_cast<TraceClass>((value_ >> kClassShift) & 7);
   }
-  constexpr bool is_object() const { return is_start() && trace_class() != TraceClass::free; }
+  // Bits 6 and 5 are 0.
+  constexpr bool is_object() const { return value_ >= (kStart | 1 << kClassShift); }
   constexpr unsigned mark() const { return value_ & kMarkMask; }
   constexpr MetadataByte marked(unsigned epoch) const {
     return MetadataByte(static_cast<std::uint8_t>((value_ & ~kMarkMask) | epoch));
@@ -86,6 +87,13 @@ class Metadata {
     if (before.mark() == epoch) return false;
     const MetadataByte old(byte.exchange(before.marked(epoch).value(), std::memory_order_relaxed));
     return old.mark() != epoch;
+  }
+  // The same where no other thread marks: a fifth of the cost.
+  bool mark_alone(Address start, unsigned epoch) const {
+    const MetadataByte before = load(start);
+    if (before.mark() == epoch) return false;
+    store(start, before.marked(epoch));
+    return true;
   }
   std::uint8_t kind_number(Address start) const {
     return std::atomic_ref(*at(start + kGranuleBytes)).load(std::memory_order_relaxed);

@@ -77,7 +77,7 @@ void Space::open(BlockIndex index) {
   block.forget_survivors();
 }
 
-Range Space::open_ahead(BlockIndex index) {
+Range Space::open_ahead(BlockIndex index, bool is_free) {
   constexpr std::size_t kAhead = 8;  // blocks for one system call
   const bool was_armed = region_.block(index).armed;
   open(index);
@@ -88,7 +88,8 @@ Range Space::open_ahead(BlockIndex index) {
     if (!next.armed) break;
     if (next.state() == BlockState::free) {
       next.armed = false;
-    } else if (next.state() == BlockState::unswept || next.state() == BlockState::swept) {
+    } else if (!is_free &&
+               (next.state() == BlockState::unswept || next.state() == BlockState::swept)) {
       open(end);
       next.has_old = true;
     } else {
@@ -118,8 +119,38 @@ void Space::sweep(BlockIndex index, Range keep) {
   poison(index, keep);
 }
 
-std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules) {
-  for (;;) {
+std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
+  BlockIndex index;
+  Range to_disarm;
+  {
+    const std::lock_guard guard(lock_);
+    if (memory == Memory::used && !blocks_.has_free()) return std::nullopt;
+    auto taken = blocks_.take(1, BlockState::owned);
+    if (!taken && memory == Memory::fresh) {
+      finish_sweeping();
+      taken = blocks_.take(1, BlockState::owned);
+    }
+    if (!taken) {
+      if (memory == Memory::fresh) blocks_.restart();  // holes that were passed over
+      return std::nullopt;
+    }
+    index = *taken;
+    spend(kBlockBytes);
+    to_disarm = open_ahead(index, true);
+    Block& block = region_.block(index);
+    block.has_old = false;
+    block.leaf = leaf;
+    block.longest_run = kBlockGranules;
+    metadata().store(region_.range_of(index).begin, MetadataByte::free_start());
+  }
+  disarm(to_disarm);
+  return index;
+}
+
+// `most`: blocks that are looked at in vain.
+std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules,
+                                                 std::size_t most) {
+  for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
     {
@@ -139,49 +170,31 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
         continue;
       }
       spend(std::size_t{block.free_granules} * kGranuleBytes);
-      to_disarm = open_ahead(*index);
+      to_disarm = open_ahead(*index, false);
       block.has_old = block.free_granules != kBlockGranules;
     }
     disarm(to_disarm);
     poison(*index, {});
     return index;
   }
+  return std::nullopt;
 }
 
-tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes, bool holes,
+tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes,
                                                     bool whatever_the_budget) {
+  // A larger object rarely fits; what it does not take, small ones will.
+  constexpr std::size_t kMostInVain = 16;
+  const std::size_t granules = bytes / kGranuleBytes;
   {
     const std::lock_guard guard(lock_);
     if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
   }
-  if (holes)
-    if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
-  Range to_disarm;
-  Expected<BlockIndex> taken;
-  {
-    const std::lock_guard guard(lock_);
-    taken = blocks_.take(1, BlockState::owned);
-    if (!taken) {
-      finish_sweeping();
-      taken = blocks_.take(1, BlockState::owned);
-    }
-    if (taken) {
-      spend(kBlockBytes);
-      to_disarm = open_ahead(*taken);
-      Block& block = region_.block(*taken);
-      block.has_old = false;
-      block.leaf = leaf;
-      block.longest_run = kBlockGranules;
-      metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
-    } else {
-      blocks_.restart();  // holes that were passed over for larger wishes
-    }
-  }
-  if (taken) {
-    disarm(to_disarm);
-    return *taken;
-  }
-  if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
+  if (const auto index = take_whole(leaf, Memory::used)) return *index;
+  if (const auto index =
+          take_with_holes(leaf, granules, bytes > kMedium ? kMostInVain : region_.block_count()))
+    return *index;
+  if (const auto index = take_whole(leaf, Memory::fresh)) return *index;
+  if (const auto index = take_with_holes(leaf, granules, region_.block_count())) return *index;
   return tl::unexpected(Refusal::out_of_memory);
 }
 
@@ -233,16 +246,9 @@ std::optional<Found> Space::find(Address address) const {
   return describe(start);
 }
 
-Found Space::describe(Address start) const {
-  const BlockIndex index = region_.block_of(start);
-  if (region_.block(index).state() == BlockState::large) {
-    const LargeObject* large = large_.find(start);
-    return {large->range, large->kind};
-  }
-  const Address end = metadata().next_start(start, region_.range_of(index).end());
-  const std::uint8_t number =
-      end - start > kGranuleBytes ? metadata().kind_number(start) : std::uint8_t{0};
-  return {Range::between(start, end), KindTag::of(metadata().load(start).trace_class(), number)};
+Found Space::describe_large(Address start) const {
+  const LargeObject* large = large_.find(start);
+  return {large->range, large->kind};
 }
 
 void Space::for_each_object(os::FunctionRef<void(const Found&)> visit) const {
@@ -323,8 +329,10 @@ void Space::arm_large(LargeObject& object) {
     region_.block(index).armed = true;
 }
 
-void Space::end_marking(std::size_t live) {
-  large_.sweep(epoch_, [this](LargeObject& object) { arm_large(object); });
+void Space::end_marking(std::size_t live, bool watch) {
+  large_.sweep(epoch_, [this, watch](LargeObject& object) {
+    if (watch) arm_large(object);
+  });
   blocks_.restart();
   young_blocks_.clear();
   ArmingRun run(*this);
@@ -339,7 +347,7 @@ void Space::end_marking(std::size_t live) {
     } else if (state == BlockState::filled || state == BlockState::swept) {
       if (block.has_survivors()) {
         block.become(BlockState::unswept);
-        run.add(index);
+        if (watch) run.add(index);
       } else {
         blocks_.give_back(index, 1);
       }

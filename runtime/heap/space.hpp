@@ -56,10 +56,11 @@ class Space {
   std::mutex& lock() { return lock_; }
 
   // -- Mutators; each takes the lock --
-  // A block with a free run of at least `bytes`, owned by the caller now. Holes come before free
-  // blocks, if `holes` are wanted; else where no block is free. Its `longest_run` is up to date.
+  // A block with a free run of at least `bytes`, owned by the caller now, its `longest_run` up to
+  // date: a free one that was used before, else one with holes, else fresh memory. So the young
+  // lie together where they can, and the heap grows last.
   // `whatever_the_budget`: a collection was no help, or may not be.
-  tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes, bool holes,
+  tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes,
                                                bool whatever_the_budget);
   tl::expected<Address, Refusal> allocate_large(std::size_t bytes, std::size_t alignment,
                                                 KindTag kind, bool whatever_the_budget);
@@ -73,7 +74,16 @@ class Space {
     return committed().contains(address) &&
            region_.block(region_.block_of(address)).state() == BlockState::owned;
   }
-  Found describe(Address start) const;  // of an object that starts there
+  // Of an object that starts there.
+  Found describe(Address start) const {
+    const BlockIndex index = region_.block_of(start);
+    if (region_.block(index).state() == BlockState::large) [[unlikely]]
+      return describe_large(start);
+    const Address end = metadata().next_start(start, region_.range_of(index).end());
+    const std::uint8_t number =
+        end - start > kGranuleBytes ? metadata().kind_number(start) : std::uint8_t{0};
+    return {Range::between(start, end), KindTag::of(metadata().load(start).trace_class(), number)};
+  }
   // In a block of large objects: whose unit it is; nullptr: nobody's.
   const LargeObject* large_object(Address address) const { return large_.find(address); }
   bool is_object(Address start) const {  // whether one starts there
@@ -94,14 +104,17 @@ class Space {
   // What is marked stays so: it is old, only young objects can be unmarked.
   void begin_young_marking();
   // What is not marked is dead from here on, and what is has become old. `live`: bytes of all that
-  // are marked. The second after begin_young_marking.
-  void end_marking(std::size_t live);
+  // are marked. The second after begin_young_marking. `watch`: what is old is armed, and can be
+  // told from what is young in the next marking.
+  void end_marking(std::size_t live, bool watch);
   void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
-  // Of an object's start, while marking: true for the one caller that marks it. Any marker.
-  bool mark(Address start) const {
-    if (!metadata().mark(start, epoch_)) return false;
+  // Of an object's start, while marking: true for the one caller that marks it. Any marker; `alone`:
+  // there is no other.
+  bool mark(Address start, bool alone) const {
+    if (!(alone ? metadata().mark_alone(start, epoch_) : metadata().mark(start, epoch_)))
+      return false;
     region_.block(region_.block_of(start)).note_survivor();
     return true;
   }
@@ -134,14 +147,17 @@ class Space {
 
  private:
   Space(Region region, bool poison);
+  Found describe_large(Address start) const;
 
-  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules);
+  enum class Memory { used, fresh };
+  std::optional<BlockIndex> take_whole(bool leaf, Memory memory);
+  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, std::size_t most);
   void spend(std::size_t bytes);
   // Under the lock: it is young from now on.
   void open(BlockIndex index);
-  // The same, and if it is armed the blocks behind it that will be picked next, too; what the
-  // caller has to disarm, outside the lock.
-  Range open_ahead(BlockIndex index);
+  // The same, and if it is armed the blocks behind it that will be picked next, too: free ones, or
+  // if it is not free itself those with holes; what the caller has to disarm, outside the lock.
+  Range open_ahead(BlockIndex index, bool is_free);
   void disarm(Range pages) {
     if (!pages.empty()) remembered_->disarm(pages);
   }

@@ -50,7 +50,7 @@ class TableRig {
     pool_.restart();
     marker_.flush();
     while (collector::MarkPacket* packet = pool_.take_full(1)) {
-      while (packet->count != 0) handed.emplace_back(packet->pop().address);
+      while (packet->count != 0) handed.emplace_back(packet->words[--packet->count]);
       pool_.put_empty(packet);
     }
     std::ranges::sort(handed);

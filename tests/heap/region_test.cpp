@@ -46,7 +46,7 @@ struct Rig {
   explicit Rig(os::HugePages huge)
       : space(*Space::create(
             {.maximum = 1024 * kMiB, .reserved = std::size_t{64} << 30, .huge = huge})),
-        allocator(*space, mutator.spans[1], true, SpanAllocator::From::holes, false) {
+        allocator(*space, mutator.spans[1], true, false) {
     mutator.metadata = space->metadata().biased();
   }
   void allocate(std::size_t bytes) {
