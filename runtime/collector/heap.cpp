@@ -386,6 +386,7 @@ std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
 void Heap::set_budget() {
   const std::size_t budget = pacing_.budget_bytes();
   space_->set_budget(budget);
+  space_->set_size(pacing_.size_bytes());
   trigger_ = live_ + budget;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "runtime/collector/ephemerons.hpp"
 #include "runtime/os/last_words.hpp"
@@ -35,47 +36,99 @@ Address Marker::start_of(Address address) const {
   return found ? found->range.begin : Address();
 }
 
-// The loop that marking lives on. What it needs again and again is in locals: marks are stored as
-// bytes, after which a compiler loads everything else again. What is rare goes out of line, with
-// the stack as it is.
+// What the loops that marking lives on need again and again, to be kept in registers: marks are
+// stored as bytes, after which a compiler loads everything else again. What is rare goes out of
+// line, with the marker's stack as it is.
+class Marker::Loop {
+ public:
+  explicit Loop(Marker& marker)
+      : marker_(marker),
+        metadata_(marker.space_.metadata()),
+        blocks_(marker.space_.region().block_table()),
+        kinds_(marker.space_.kinds()),
+        format_(marker.format_),
+        committed_(marker.committed_),
+        all_(marker.scope_ == Scope::all),
+        stack_(marker.stack_) {}
+  ~Loop() {
+    stack_.store(marker_.stack_);
+    marker_.edges_to_young_ += edges_to_young_;
+  }
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  const heap::Metadata& metadata() const { return metadata_; }
+  const heap::BlockTable& blocks() const { return blocks_; }
+  MarkStack::Cursor& stack() { return stack_; }
+
+  // Around what is done out of line.
+  [[gnu::always_inline]] void leave() { stack_.store(marker_.stack_); }
+  [[gnu::always_inline]] void enter() { stack_.load(marker_.stack_); }
+
+  [[gnu::always_inline]] void follow(Address slot) {
+    std::uintptr_t word;
+    std::memcpy(&word, slot.as(), sizeof word);
+    const Address target = format_.decode(word);
+    if (!committed_.contains(target)) return;
+    if (!all_) {
+      if (!blocks_.of(target).young) return;
+      ++edges_to_young_;
+    }
+    if (!stack_.has_room()) [[unlikely]] {
+      leave();
+      marker_.stack_.flush();
+      enter();
+    }
+    stack_.push(target.align_down(heap::kGranuleBytes).value());
+  }
+
+  // An object in a block of small ones. False: it is of a kind that is traced out of line.
+  [[gnu::always_inline]] bool trace_small(Address start, heap::TraceClass how, std::size_t size) {
+    const std::size_t words = size / kWordBytes;
+    if (how == heap::TraceClass::bitmap && words <= heap::Kind::kFirstSlots) {
+      std::uint64_t slots = kinds_.by_number(metadata_.kind_number(start)).first_slots &
+                            (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words));
+      for (; slots != 0; slots &= slots - 1)
+        follow(start + static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
+      return true;
+    }
+    if (how != heap::TraceClass::slots) return how == heap::TraceClass::leaf;
+    for (std::size_t i = 0; i < words; ++i) follow(start + i * kWordBytes);
+    return true;
+  }
+
+ private:
+  Marker& marker_;
+  const heap::Metadata metadata_;
+  const heap::BlockTable blocks_;
+  const heap::Kinds& kinds_;
+  const WordFormat format_;
+  const Range committed_;
+  const bool all_;
+  std::size_t edges_to_young_ = 0;
+  MarkStack::Cursor stack_;
+};
+
 void Marker::drain() {
-  const heap::Metadata metadata = space_.metadata();
-  const heap::BlockTable blocks = space_.region().block_table();
-  const heap::Kinds& kinds = space_.kinds();
-  const WordFormat format = format_;
-  const Range committed = committed_;
+  Loop loop(*this);
+  const heap::Metadata metadata = loop.metadata();
   const unsigned epoch = epoch_;
-  const bool all = scope_ == Scope::all;
   const bool alone = alone_;
   const bool has_ephemerons = ephemerons_ != nullptr;
   std::size_t bytes = 0;
   std::size_t objects = 0;
-  MarkStack::Cursor stack(stack_);
-
-  const auto out_of_line = [&](auto&& work) {
-    stack.store(stack_);
-    work();
-    stack.load(stack_);
-  };
-  const auto follow = [&](Address slot) __attribute__((always_inline)) {
-    std::uintptr_t word;
-    std::memcpy(&word, slot.as(), sizeof word);
-    const Address target = format.decode(word);
-    if (!committed.contains(target) || (!all && !blocks.of(target).young)) return;
-    if (!stack.has_room()) [[unlikely]]
-      out_of_line([&] { stack_.flush(); });
-    stack.push(target.align_down(heap::kGranuleBytes).value());
-  };
 
   Address queue[kAhead];
   std::size_t first = 0;
   std::size_t count = 0;
   for (;;) {
-    while (count < kAhead && !stack.is_empty()) {
-      const std::uintptr_t word = stack.pop();
+    while (count < kAhead && !loop.stack().is_empty()) {
+      const std::uintptr_t word = loop.stack().pop();
       if (MarkItem::is_part(word)) [[unlikely]] {
-        const std::size_t offset = stack.pop();
-        out_of_line([&] { trace(space_.describe(MarkItem::object_of(word)), offset); });
+        const std::size_t offset = loop.stack().pop();
+        loop.leave();
+        trace(space_.describe(MarkItem::object_of(word)), offset);
+        loop.enter();
         continue;
       }
       const Address address(word);
@@ -95,7 +148,7 @@ void Marker::drain() {
       byte = metadata.load(start);
     }
     if (byte.mark() == epoch) continue;
-    heap::Block& block = blocks.of(start);
+    heap::Block& block = loop.blocks().of(start);
     const bool is_large = block.state() == heap::BlockState::large;
     // Before it is marked, since eight bytes are loaded, which would wait for the store of one.
     const std::size_t size =
@@ -105,27 +158,22 @@ void Marker::drain() {
     block.note_survivor();
     bytes += size;
     ++objects;
-    if (has_ephemerons) [[unlikely]]
-      out_of_line([&] {
-        ephemerons_->for_each_value_of(start, [this](Address value) { add(value); });
-      });
-    const heap::TraceClass trace_class = byte.trace_class();
-    const std::size_t words = size / kWordBytes;
-    if (trace_class == heap::TraceClass::leaf) continue;
-    if (trace_class == heap::TraceClass::bitmap && words <= heap::Kind::kFirstSlots && !is_large) {
-      std::uint64_t slots = kinds.by_number(metadata.kind_number(start)).first_slots &
-                            (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words));
-      for (; slots != 0; slots &= slots - 1)
-        follow(start + static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
-    } else if (trace_class == heap::TraceClass::slots && size <= kPart) {
-      for (std::size_t i = 0; i < words; ++i) follow(start + i * kWordBytes);
-    } else {
-      out_of_line([&] { trace_other(space_.describe(start)); });
+    if (has_ephemerons) [[unlikely]] {
+      loop.leave();
+      ephemerons_->for_each_value_of(start, [this](Address value) { add(value); });
+      loop.enter();
     }
-    if (!alone && stack_.should_share()) [[unlikely]]
-      out_of_line([&] { stack_.share(); });
+    if (is_large || !loop.trace_small(start, byte.trace_class(), size)) [[unlikely]] {
+      loop.leave();
+      trace_other(space_.describe(start));
+      loop.enter();
+    }
+    if (!alone && stack_.should_share()) [[unlikely]] {
+      loop.leave();
+      stack_.share();
+      loop.enter();
+    }
   }
-  stack.store(stack_);
   marked_bytes_ += bytes;
   marked_objects_ += objects;
 }
@@ -161,24 +209,32 @@ bool Marker::scan_old(Range range) {
 // Eight granules at a time, since in a block that is allocated into again few objects are old.
 void Marker::scan_small(Range part, Range block) {
   constexpr std::size_t kGroupBytes = heap::Metadata::kGroup * heap::kGranuleBytes;
-  const heap::Metadata& metadata = space_.metadata();
-  const auto scan = [&](Address start) {
-    const Range range = Range::between(start, metadata.next_start(start, block.end()));
-    const std::uint8_t number =
-        range.size > heap::kGranuleBytes ? metadata.kind_number(start) : std::uint8_t{0};
-    const auto trace = metadata.load(start).trace_class();
-    scan_part({range, heap::KindTag::of(trace, number)}, part);
-  };
+  const unsigned epoch = epoch_;
+  Loop loop(*this);
+  const heap::Metadata metadata = loop.metadata();
+  const Address end = part.end();
   const Address first = metadata.start_at_or_before(part.begin, block.begin);
   if (first != Address() && first < part.begin && metadata.load(first).is_object() &&
-      space_.is_marked(first))
-    scan(first);
+      space_.is_marked(first)) {
+    loop.leave();
+    scan_part(space_.describe(first), part);
+    loop.enter();
+  }
   Address group = part.begin.align_down(kGroupBytes);
   std::uint64_t mask = ~std::uint64_t{0} << ((part.begin - group) / heap::kGranuleBytes * 8);
-  for (; group < part.end(); group = group + kGroupBytes, mask = ~std::uint64_t{0}) {
-    std::uint64_t marked = heap::Metadata::marked_starts(metadata.load_group(group), epoch_) & mask;
-    for (; marked != 0; marked &= marked - 1)
-      scan(group + static_cast<unsigned>(std::countr_zero(marked)) / 8 * heap::kGranuleBytes);
+  for (; group < end; group = group + kGroupBytes, mask = ~std::uint64_t{0}) {
+    std::uint64_t marked = heap::Metadata::marked_starts(metadata.load_group(group), epoch) & mask;
+    for (; marked != 0; marked &= marked - 1) {
+      const Address start =
+          group + static_cast<unsigned>(std::countr_zero(marked)) / 8 * heap::kGranuleBytes;
+      const std::size_t size = metadata.next_start(start, block.end()) - start;
+      if (start + size <= end &&
+          loop.trace_small(start, metadata.load(start).trace_class(), size)) [[likely]]
+        continue;
+      loop.leave();
+      scan_part(space_.describe(start), part);
+      loop.enter();
+    }
   }
 }
 

@@ -54,6 +54,7 @@ class Marker final : public Tracer<Marker> {
   const os::OffHeapVector<Address>& reachers() const { return reachers_; }
 
  private:
+  class Loop;
   static constexpr std::size_t kAhead = 8;         // addresses in the queue, a power of two
   static constexpr std::size_t kPart = 64 * 1024;  // of a large object that is traced at once
 

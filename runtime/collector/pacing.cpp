@@ -102,7 +102,7 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   // Half a step, and at most by a factor of two: cycles differ.
   const double next = now + (std::clamp(size, now / 2, now * 2) - now) / 2;
   const std::size_t most =
-      std::clamp(cycle.old_after / 2, std::max(2 * kLeastNursery, minimum_ / 2), kGreatestNursery);
+      std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
   nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }
 

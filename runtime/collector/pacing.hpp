@@ -45,6 +45,8 @@ class Pacing {
   bool wants_generations() const { return wants_generations_; }  // from the next full cycle on
   // What may be allocated until the next cycle.
   std::size_t budget_bytes() const;
+  // What the heap may grow to rather than look for memory between old objects.
+  std::size_t size_bytes() const { return trigger_ + (has_generations_ ? nursery_ : 0); }
   Scope next() const { return next_; }
   observe::Reason why() const { return why_; }
 

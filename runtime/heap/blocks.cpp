@@ -90,19 +90,18 @@ bool Blocks::has_hole(BlockIndex index, bool leaf, std::size_t granules) const {
          (state == BlockState::swept && block.longest_run >= granules);
 }
 
-std::optional<BlockIndex> Blocks::next_with_large_hole(bool leaf, std::size_t granules) {
+std::optional<BlockIndex> Blocks::next_with_any_hole(bool leaf, std::size_t granules) {
   Offers& offers = offers_[leaf];
-  while (offers.large_left > 0) {
-    --offers.large_left;
-    if (offers.large_cursor >= frontier_) offers.large_cursor = 0;
-    const BlockIndex index = BlockIndex(offers.large_cursor++);
+  while (offers.round_left > 0) {
+    --offers.round_left;
+    if (offers.round_cursor >= frontier_) offers.round_cursor = 0;
+    const BlockIndex index = BlockIndex(offers.round_cursor++);
     if (has_hole(index, leaf, granules)) return index;
   }
   return std::nullopt;
 }
 
-std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granules) {
-  if (granules * kGranuleBytes > kMedium) return next_with_large_hole(leaf, granules);
+std::optional<BlockIndex> Blocks::next_with_new_holes(bool leaf, std::size_t granules) {
   Offers& offers = offers_[leaf];
   while (offers.first_added < offers.added.size()) {
     const BlockIndex index = offers.added[offers.first_added++];
@@ -121,14 +120,14 @@ void Blocks::add_with_holes(BlockIndex index) {
   // Without memory for it, it is offered after the next full collection.
   Offers& offers = offers_[region_->block(index).leaf];
   (void)offers.added.push_back(index);
-  offers.large_left = frontier_;
+  offers.round_left = frontier_;
 }
 
 void Blocks::restart() {
   for (Offers& offers : offers_) {
     offers.added.clear();
     offers.first_added = offers.cursor = 0;
-    offers.large_left = frontier_;
+    offers.round_left = frontier_;
   }
 }
 

@@ -21,11 +21,12 @@ class Blocks {
   void give_back(BlockIndex first, std::size_t count);
   bool has_free() const { return free_count_ != 0; }  // that was used before
 
-  // The next block of this sort that is unswept, or swept with a run of at least `granules`. For a
-  // small wish: first those that were added, then all in address order, each offered once. A large
-  // one goes round on its own, since what it passes over may still do for small ones: all blocks
-  // once since the last was added.
-  std::optional<BlockIndex> next_with_holes(bool leaf, std::size_t granules);
+  // The next block of this sort that is unswept, or swept with a run of at least `granules`. Two
+  // who look do not disturb each other, since what one passes over may do for the other:
+  //   new_holes  those that were added, then all in address order, each offered once
+  //   any_hole   goes round, past each block once since the last was added
+  std::optional<BlockIndex> next_with_new_holes(bool leaf, std::size_t granules);
+  std::optional<BlockIndex> next_with_any_hole(bool leaf, std::size_t granules);
   void add_with_holes(BlockIndex index);
   void restart();  // all are offered again, in address order
 
@@ -54,10 +55,9 @@ class Blocks {
     os::OffHeapVector<BlockIndex> added;
     std::size_t first_added = 0;
     std::size_t cursor = 0;
-    std::size_t large_cursor = 0;
-    std::size_t large_left = 0;  // blocks to be looked at
+    std::size_t round_cursor = 0;
+    std::size_t round_left = 0;  // blocks to be looked at
   };
-  std::optional<BlockIndex> next_with_large_hole(bool leaf, std::size_t granules);
   bool has_hole(BlockIndex index, bool leaf, std::size_t granules) const;
   Offers offers_[2];
 };

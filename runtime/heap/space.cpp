@@ -148,14 +148,16 @@ std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
 }
 
 // `most`: blocks that are looked at in vain.
-std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules,
+std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                                  std::size_t most) {
+  const std::size_t least = holes == Holes::many ? kBlockGranules / 2 : 0;
   for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
     {
       const std::lock_guard guard(lock_);
-      index = blocks_.next_with_holes(leaf, granules);
+      index = holes == Holes::many ? blocks_.next_with_new_holes(leaf, granules)
+                                   : blocks_.next_with_any_hole(leaf, granules);
       if (!index) return std::nullopt;
       is_swept = region_.block(*index).state() == BlockState::swept;
       region_.block(*index).become(BlockState::owned);
@@ -165,7 +167,7 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
     Range to_disarm;
     {
       const std::lock_guard guard(lock_);
-      if (block.longest_run < granules) {
+      if (block.longest_run < granules || block.free_granules < least) {
         block.become(BlockState::swept);
         continue;
       }
@@ -183,19 +185,24 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
 tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes,
                                                     bool whatever_the_budget) {
   // A larger object rarely fits; what it does not take, small ones will.
-  constexpr std::size_t kMostInVain = 16;
+  constexpr std::size_t kFewTries = 16;
+  const std::size_t all = region_.block_count();
   const std::size_t granules = bytes / kGranuleBytes;
+  const bool is_medium = bytes > kMedium;
+  bool may_grow = false;
   {
     const std::lock_guard guard(lock_);
     if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
+    may_grow = blocks_.frontier() * kBlockBytes < size_;
   }
-  if (const auto index = take_whole(leaf, Memory::used)) return *index;
-  if (const auto index =
-          take_with_holes(leaf, granules, bytes > kMedium ? kMostInVain : region_.block_count()))
-    return *index;
-  if (const auto index = take_whole(leaf, Memory::fresh)) return *index;
-  if (const auto index = take_with_holes(leaf, granules, region_.block_count())) return *index;
-  return tl::unexpected(Refusal::out_of_memory);
+  std::optional<BlockIndex> index = take_whole(leaf, Memory::used);
+  if (!index && !is_medium) index = take_with_holes(leaf, granules, Holes::many, all);
+  if (!index && may_grow) index = take_whole(leaf, Memory::fresh);
+  if (!index) index = take_with_holes(leaf, granules, Holes::any, is_medium ? kFewTries : all);
+  if (!index) index = take_whole(leaf, Memory::fresh);
+  if (!index) index = take_with_holes(leaf, granules, Holes::any, all);
+  if (!index) return tl::unexpected(Refusal::out_of_memory);
+  return *index;
 }
 
 tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::size_t alignment,

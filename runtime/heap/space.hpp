@@ -57,8 +57,9 @@ class Space {
 
   // -- Mutators; each takes the lock --
   // A block with a free run of at least `bytes`, owned by the caller now, its `longest_run` up to
-  // date: a free one that was used before, else one with holes, else fresh memory. So the young
-  // lie together where they can, and the heap grows last.
+  // date: a free one that was used before; one with many holes; fresh memory, as long as the heap
+  // is smaller than set_size said; any hole; fresh memory. What shares its block with old objects
+  // has them scanned in the next collection: that must be worth it.
   // `whatever_the_budget`: a collection was no help, or may not be.
   tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes,
                                                bool whatever_the_budget);
@@ -137,6 +138,8 @@ class Space {
   // -- Sizing --
   // What may be given out until budget_spent.
   void set_budget(std::size_t bytes) { budget_ = bytes; }
+  // Up to here it may grow for speed.
+  void set_size(std::size_t bytes) { size_ = bytes; }
   void spend_elsewhere(std::size_t bytes) { budget_ -= std::min(budget_, bytes); }
   std::size_t allocated_large() const { return allocated_large_; }  // bytes, since the beginning
   std::size_t used() const { return used_; }  // live at the last collection + given out since
@@ -151,7 +154,9 @@ class Space {
 
   enum class Memory { used, fresh };
   std::optional<BlockIndex> take_whole(bool leaf, Memory memory);
-  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, std::size_t most);
+  enum class Holes { many, any };
+  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, Holes holes,
+                                            std::size_t most);
   void spend(std::size_t bytes);
   // Under the lock: it is young from now on.
   void open(BlockIndex index);
@@ -180,6 +185,7 @@ class Space {
   bool poison_;
   std::size_t used_ = 0;
   std::size_t budget_ = 0;
+  std::size_t size_ = 0;
   std::size_t allocated_large_ = 0;
 };
 
