@@ -21,7 +21,7 @@ void Collection::run() {
   result_.young_blocks = heap_.space_->young_blocks();
   prepare();
   {
-    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, nullptr);
+    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, nullptr);
     events.phase(Phase::dirty);
     scan_remembered(marker);
     events.phase(Phase::roots);
@@ -122,7 +122,7 @@ void Collection::mark(Marker& first) {
     if (index == 0) {
       first.run(markers);
     } else {
-      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, ephemerons_);
+      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, ephemerons_);
       marker.run(markers);
       marked_bytes_ += marker.marked_bytes();
       marked_objects_ += marker.marked_objects();

@@ -19,7 +19,10 @@ namespace weir::collector {
 
 class Collection {
  public:
-  Collection(Heap& heap, Scope scope) : heap_(heap), scope_(scope) {}
+  Collection(Heap& heap, Scope scope)
+      : heap_(heap),
+        scope_(scope),
+        counting_(heap.config_.verify ? Marker::Counting::exact : Marker::Counting::rough) {}
 
   void run();
   const observe::CycleResult& result() const { return result_; }
@@ -45,6 +48,7 @@ class Collection {
 
   Heap& heap_;
   const Scope scope_;
+  const Marker::Counting counting_;
   const Ephemerons* ephemerons_ = nullptr;    // once those that wait are indexed
   std::atomic<std::size_t> marked_bytes_{0};  // by the markers but the first
   std::atomic<std::size_t> marked_objects_{0};

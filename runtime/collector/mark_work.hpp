@@ -13,17 +13,13 @@
 
 namespace weir::collector {
 
-// An address that was found, or, with `offset` not 0, a large object whose tracing goes on there.
-struct MarkItem {
-  std::uintptr_t address = 0;
-  std::size_t offset = 0;
-
-  // Of a word of a packet.
+// An address that was found, an even word; or a part of a large object: its start with bit 0 set,
+// above the offset.
+struct MarkWord {
   static bool is_part(std::uintptr_t word) { return (word & 1) != 0; }
   static Address object_of(std::uintptr_t word) { return Address(word & ~std::uintptr_t{1}); }
 };
 
-// Entries are words: an address (even); or an object's start with bit 0 set, followed by an offset.
 struct MarkPacket {
   static constexpr std::size_t kWords = 510;
   MarkPacket* next = nullptr;
@@ -74,11 +70,6 @@ class MarkStack {
   }
   bool is_empty() const { return top_ == bottom_; }
   bool should_share() const { return pool_->is_anyone_waiting(); }
-  MarkItem pop() {
-    const std::uintptr_t word = *--top_;
-    if (!MarkItem::is_part(word)) return {word, 0};
-    return {MarkItem::object_of(word).value(), *--top_};
-  }
   // Gets more from the pool when it is empty; false: all markers ran out.
   bool refill(unsigned markers);
   // Gives a part away if another marker waits.

@@ -10,24 +10,33 @@
 namespace weir::collector {
 
 Marker::Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool, Scope scope,
-               const Ephemerons* ephemerons)
+               Counting counting, const Ephemerons* ephemerons)
     : Tracer(space, format),
       epoch_(space.epoch()),
       scope_(scope),
+      counting_(counting),
       stack_(pool),
       ephemerons_(ephemerons) {}
 
 void Marker::run(unsigned markers) {
-  alone_ = markers == 1;
   do drain();
   while (stack_.refill(markers));
 }
 
-inline void Marker::trace(const heap::Found& object, std::size_t from) {
-  const std::size_t to = std::min(object.range.size, from + kPart);
-  if (to < object.range.size) [[unlikely]]
-    stack_.push_part(object.range.begin.value(), to);
-  trace_part(object, from, to);
+// A large one in parts, which markers share.
+void Marker::trace(const heap::Found& object) {
+  if (object.range.size <= kPart) return trace_part(object, 0, object.range.size);
+  std::size_t next = 0;
+  space_.for_each_populated(object.range, [&](Range run) {
+    for (next = std::max(next, (run.begin - object.range.begin) / kPart * kPart);
+         object.range.begin + next < run.end(); next += kPart)
+      stack_.push_part(object.range.begin.value(), next);
+  });
+}
+
+void Marker::trace_from(Address start, std::size_t offset) {
+  const heap::Found object = space_.describe(start);
+  trace_part(object, offset, std::min(object.range.size, offset + kPart));
 }
 
 // The start of the object that the address lies inside, or null.
@@ -113,7 +122,7 @@ void Marker::drain() {
   Loop loop(*this);
   const heap::Metadata metadata = loop.metadata();
   const unsigned epoch = epoch_;
-  const bool alone = alone_;
+  const bool is_exact = counting_ == Counting::exact;
   const bool has_ephemerons = ephemerons_ != nullptr;
   std::size_t bytes = 0;
   std::size_t objects = 0;
@@ -124,10 +133,10 @@ void Marker::drain() {
   for (;;) {
     while (count < kAhead && !loop.stack().is_empty()) {
       const std::uintptr_t word = loop.stack().pop();
-      if (MarkItem::is_part(word)) [[unlikely]] {
+      if (MarkWord::is_part(word)) [[unlikely]] {
         const std::size_t offset = loop.stack().pop();
         loop.leave();
-        trace(space_.describe(MarkItem::object_of(word)), offset);
+        trace_from(MarkWord::object_of(word), offset);
         loop.enter();
         continue;
       }
@@ -154,7 +163,10 @@ void Marker::drain() {
     const std::size_t size =
         is_large ? space_.describe(start).range.size
                  : metadata.next_start(start, heap::BlockTable::end_of(start)) - start;
-    if (!(alone ? metadata.mark_alone(start, epoch) : metadata.mark(start, epoch))) continue;
+    if (!is_exact)
+      metadata.mark(start, byte, epoch);
+    else if (!metadata.mark_once(start, epoch))
+      continue;
     block.note_survivor();
     bytes += size;
     ++objects;
@@ -168,7 +180,7 @@ void Marker::drain() {
       trace_other(space_.describe(start));
       loop.enter();
     }
-    if (!alone && stack_.should_share()) [[unlikely]] {
+    if (stack_.should_share()) [[unlikely]] {
       loop.leave();
       stack_.share();
       loop.enter();
@@ -179,14 +191,14 @@ void Marker::drain() {
 }
 
 void Marker::rescan(Address start) {
-  trace(space_.describe(start), 0);
+  trace(space_.describe(start));
 }
 
 void Marker::trace_other(const heap::Found& object) {
   if (object.kind.trace_class() == heap::TraceClass::callback &&
       space_.kinds().of(object.kind).reaches_off_heap && !reachers_.push_back(object.range.begin))
     os::last_words("no memory for the list of objects that reach outside the heap");
-  trace(object, 0);
+  trace(object);
 }
 
 bool Marker::scan_old(Range range) {

@@ -20,9 +20,12 @@ class Ephemerons;
 
 class Marker final : public Tracer<Marker> {
  public:
+  // rough: two markers that come to an object at once may both trace and count it, which costs less
+  // than the exclusive access to its metadata that would prevent it.
+  enum class Counting { rough, exact };
   // `ephemerons`: whose values are marked with their keys; nullptr: none are yet.
   Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool, Scope scope,
-         const Ephemerons* ephemerons);
+         Counting counting, const Ephemerons* ephemerons);
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
 
@@ -61,14 +64,15 @@ class Marker final : public Tracer<Marker> {
   void drain();
   Address start_of(Address address) const;
   void trace_other(const heap::Found& object);
-  void trace(const heap::Found& object, std::size_t from);
+  void trace(const heap::Found& object);
+  void trace_from(Address start, std::size_t offset);
   void scan_small(Range part, Range block);
   void scan_large(Range part);
   void scan_part(const heap::Found& object, Range part);
 
   const unsigned epoch_;
   const Scope scope_;
-  bool alone_ = false;
+  const Counting counting_;
   MarkStack stack_;
   const Ephemerons* ephemerons_;
   std::size_t marked_bytes_ = 0;

@@ -80,20 +80,17 @@ class Metadata {
   void store(Address a, MetadataByte byte) const {
     std::atomic_ref(*at(a)).store(byte.value(), std::memory_order_relaxed);
   }
+  // Marks what `before` was loaded from. Several threads may each take itself for the first.
+  void mark(Address start, MetadataByte before, unsigned epoch) const {
+    store(start, before.marked(epoch));
+  }
   // True for the one caller that marks it in this epoch.
-  bool mark(Address start, unsigned epoch) const {
+  bool mark_once(Address start, unsigned epoch) const {
     std::atomic_ref byte(*at(start));
     const MetadataByte before(byte.load(std::memory_order_relaxed));
     if (before.mark() == epoch) return false;
     const MetadataByte old(byte.exchange(before.marked(epoch).value(), std::memory_order_relaxed));
     return old.mark() != epoch;
-  }
-  // The same where no other thread marks: a fifth of the cost.
-  bool mark_alone(Address start, unsigned epoch) const {
-    const MetadataByte before = load(start);
-    if (before.mark() == epoch) return false;
-    store(start, before.marked(epoch));
-    return true;
   }
   std::uint8_t kind_number(Address start) const {
     return std::atomic_ref(*at(start + kGranuleBytes)).load(std::memory_order_relaxed);

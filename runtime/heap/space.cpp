@@ -22,6 +22,7 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
+  space->open_pagemap();
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
 }
@@ -61,6 +62,29 @@ Expected<> Space::set_maximum(std::size_t bytes) {
                 "less than what is in use");
   blocks_.set_limit(blocks);
   return {};
+}
+
+void Space::open_pagemap() {
+  pagemap_ = os::Pagemap();  // first: nobody asks the old one any more
+  if (auto pagemap = os::Pagemap::open()) pagemap_ = std::move(*pagemap);
+}
+
+void Space::for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const {
+  constexpr std::size_t kWorthAsking = std::size_t{1} << 20;
+  using enum os::PageCategory;
+  bool is_known = false;
+  if (range.size >= kWorthAsking) {
+    const Range pages = Range::between(range.begin.align_down(os::page_size()),
+                                       range.end().align_up(os::page_size()));
+    os::PageRegion buffer[64];
+    os::ScanQuery query{};
+    query.any_of = {present, swapped};
+    query.check_wp_async = false;
+    is_known = pagemap_.scan(pages, query, buffer, [&](Range run, os::PageCategories) {
+                         visit(run.intersection(range));
+                       }).has_value();
+  }
+  if (!is_known) visit(range);
 }
 
 void Space::spend(std::size_t bytes) {

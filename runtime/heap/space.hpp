@@ -17,6 +17,7 @@
 #include "runtime/heap/large_objects.hpp"
 #include "runtime/heap/remembered_set.hpp"
 #include "runtime/heap/zero_source.hpp"
+#include "runtime/os/pagemap.hpp"
 
 namespace weir::heap {
 
@@ -93,6 +94,10 @@ class Space {
   }
   // Of an object's start: the last collection, or the one that is marking, found it alive.
   bool is_marked(Address start) const { return metadata().load(start).mark() == epoch_; }
+  // Of a large object, the parts that anything was ever written to, as far as the system tells: what
+  // it never gave memory is zeros, and stays without. World stopped.
+  void for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const;
+  void open_pagemap();  // anew in the child of a fork
   // In address order, the large ones last. World stopped, everything swept.
   void for_each_object(os::FunctionRef<void(const Found&)> visit) const;
 
@@ -111,14 +116,6 @@ class Space {
   void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
-  // Of an object's start, while marking: true for the one caller that marks it. Any marker; `alone`:
-  // there is no other.
-  bool mark(Address start, bool alone) const {
-    if (!(alone ? metadata().mark_alone(start, epoch_) : metadata().mark(start, epoch_)))
-      return false;
-    region_.block(region_.block_of(start)).note_survivor();
-    return true;
-  }
   // False: whatever `address` lies in is marked already.
   bool may_be_young(Address address) const {
     return region_.block(region_.block_of(address)).young;
@@ -180,6 +177,7 @@ class Space {
   faults::FaultServer* server_ = nullptr;  // that `zeros_` is with
   std::unique_ptr<RememberedSet> remembered_;
   os::OffHeapVector<BlockIndex> young_blocks_;
+  os::Pagemap pagemap_;  // empty: not to be had, and everything counts as populated
   std::mutex lock_;
   unsigned epoch_ = 1;
   bool poison_;

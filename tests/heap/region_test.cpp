@@ -90,7 +90,7 @@ TEST_CASE("trimmed blocks give back the memory of their metadata, too, which is 
   rig.allocator.retire();
   const std::size_t before = resident_tables(rig.space->region());
   rig.space->begin_marking();
-  rig.space->end_marking(0);
+  rig.space->end_marking(0, true);
   CHECK(rig.space->trim() == 16 * kMiB);
   CHECK(resident_tables(rig.space->region()) + kMiB - 64 * 1024 <= before);
   const Range objects = rig.space->committed();

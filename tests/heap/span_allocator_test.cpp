@@ -106,7 +106,8 @@ struct Rig {
         dead.push_back(begin);
         continue;
       }
-      REQUIRE(space->mark(begin, true));
+      REQUIRE(space->metadata().mark_once(begin, space->epoch()));
+      space->region().block(space->region().block_of(begin)).note_survivor();
       live += object.bytes;
     }
     space->end_marking(live, true);
