@@ -78,11 +78,12 @@ void Space::for_each_populated(Range range, os::FunctionRef<void(Range)> visit) 
                                        range.end().align_up(os::page_size()));
     os::PageRegion buffer[64];
     os::ScanQuery query{};
-    query.any_of = {present, swapped};
+    query.any_of = query.report = {present, swapped};
     query.check_wp_async = false;
-    is_known = pagemap_.scan(pages, query, buffer, [&](Range run, os::PageCategories) {
-                         visit(run.intersection(range));
-                       }).has_value();
+    is_known = pagemap_
+                   .scan(pages, query, buffer,
+                         [&](Range run, os::PageCategories) { visit(run.intersection(range)); })
+                   .has_value();
   }
   if (!is_known) visit(range);
 }
