@@ -65,10 +65,24 @@ PROGRAMS = {program.name: program for program in (
     Program("gcbench", "short-lived trees of one size beside long-lived ones",
             {"stretch_depth": 10, "long_lived_depth": 8, "array": 1000},
             _groups("gcbench", repetitions=(1, 3))),
+    Program("binary_trees", "trees of all depths, dropped whole", {"depth": 10},
+            _groups("binary_trees")),
     Program("live_churn", "a large heap that hardly changes, and garbage beside it",
             {"live_mib": 2, "allocations": 100000}, _groups("live_churn")),
     Program("scattered_writes", "old objects that are written: what a barrier is paid for",
-            {"live_mib": 1, "cycles": 2}, _sweep()))}
+            {"live_mib": 2, "cycles": 4}, _sweep()),
+    Program("large_arrays", "old arrays of a million references, with sparse stores",
+            {"arrays": 3, "length": 3000, "allocations": 50000}, _groups("large_arrays")),
+    Program("queue", "what comes in first goes out first: nothing dies young",
+            {"length": 5000, "allocations": 50000}, _groups("queue")),
+    Program("lru_cache", "a cache: old objects are linked anew at every use",
+            {"capacity": 500, "keys": 1000, "lookups": 20000}, _groups("lru_cache")),
+    Program("strings", "most of memory has no references", {"kept": 500, "strings": 10000},
+            _groups("strings")),
+    Program("threads", "several threads that allocate", {"kept": 500, "allocations": 30000},
+            _groups("threads", [{"mutators": str(count)} for count in (1, 2, 4, 8)], OFF)),
+    Program("fragment", "mixed sizes of which most die: allocation into holes",
+            {"slots": 1000, "rounds": 8}, _groups("fragment")))}
 
 # What one program may take when the number of rounds is not given, and one process.
 SECONDS = 105
