@@ -34,7 +34,7 @@ Node* make_tree(Mutator& mutator, std::uint64_t depth) {
   return node;
 }
 
-void release_tree(Mutator& mutator, Node* node) {
+[[maybe_unused]] void release_tree(Mutator& mutator, Node* node) {
   if (node == nullptr) return;
   release_tree(mutator, node->left);
   release_tree(mutator, node->right);
