@@ -17,17 +17,17 @@ def condition(record):
 def text(records):
     parts = []
     for key, group in groupby(records, lambda r: (r["program"], condition(r))):
-        rows = [HEAD] + [_row(record) for record in group]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+        rows = [HEAD] + [row(record) for record in group]
+        widths = [max(len(line[i]) for line in rows) for i in range(len(HEAD))]
         parts.append(f"{key[0]}: {key[1]}")
-        for row in rows:
-            cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-            parts.append(f"  {row[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
+        for cells_of in rows:
+            cells = [cell.rjust(width) for cell, width in zip(cells_of[1:], widths[1:])]
+            parts.append(f"  {cells_of[0].ljust(widths[0])}  {'  '.join(cells)}".rstrip())
         parts.append("")
     return "\n".join(parts)
 
 
-def _row(record):
+def row(record):
     if record["seconds"] is None:
         return (record["system"], f"> {record['stopped_after_seconds']} s", *[""] * (len(HEAD) - 2))
     ratio = record["ratio_to_weir_auto"]
