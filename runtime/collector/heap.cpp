@@ -283,9 +283,9 @@ void Heap::stop_world() {
 }
 
 bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRef<void()>* look) {
-  if (barrier_ == nullptr) scope = Scope::all;
   if (!wait_for_turn()) return false;
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
+  if (!pacing_.has_generations()) scope = Scope::all;
   team_.start();
   roots_.prepare();
   events_->begin_cycle(cycle_kind(scope), reason);
@@ -304,8 +304,8 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
                  .pause_ns = cpu_ns,
                  .fixed_ns = collection.fixed_cpu_ns(),
                  .cost_ns = cpu_ns + collection.others_cpu_ns(),
+                 .trap_ns = collection.trap_ns(),
                  .allocated = collection.allocated(),
-                 .freed = result.freed_bytes,
                  .old_before = live_,
                  .old_after = result.live_bytes,
                  .external = external_bytes()});
@@ -384,12 +384,9 @@ std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
 
 // Under the space's lock, with the world stopped, or before there is a mutator.
 void Heap::set_budget() {
-  const auto until = [this](std::size_t bytes) { return bytes - std::min(bytes, live_); };
-  const std::size_t wanted = barrier_ != nullptr
-                                 ? std::min(pacing_.nursery_bytes(), until(config_.maximum_bytes))
-                                 : until(pacing_.trigger_bytes());
-  const std::size_t budget = std::max(wanted, heap::kBlockBytes);
+  const std::size_t budget = pacing_.budget_bytes();
   space_->set_budget(budget);
+  space_->set_size(pacing_.size_bytes());
   trigger_ = live_ + budget;
 }
 

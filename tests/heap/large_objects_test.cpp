@@ -93,7 +93,7 @@ struct Rig {
       const auto& [begin, object] = *it;
       REQUIRE(is_filled({begin, object.bytes}, object.pattern));
       if (random() % 8 < survivors_of_8) {
-        REQUIRE(region.metadata().mark(begin, epoch));
+        REQUIRE(region.metadata().mark_once(begin, epoch));
         ++it;
         continue;
       }
@@ -176,6 +176,6 @@ TEST_CASE("large objects of a space are zeros, also where others were") {
       if (!behind.is_aligned(space->region().unit_bytes())) REQUIRE_FALSE(space->find(behind));
     }
     space->begin_marking();
-    space->end_marking(0);
+    space->end_marking(0, true);
   }
 }
