@@ -1,0 +1,77 @@
+"""Runs groups of systems alternately, round by round, so that what drifts drifts for all alike."""
+
+import time
+from dataclasses import dataclass, field
+
+from reporting.gc import plan, runner
+from reporting.gc.systems import SYSTEMS
+
+
+@dataclass
+class Arm:
+    """One system of a group."""
+    system: str
+    runs: dict = field(default_factory=dict)  # {round: record}
+    stopped_after: float = None  # seconds: it took too long, once
+
+
+class Rounds:
+    """All groups of one program."""
+
+    def __init__(self, folder, groups, size, progress):
+        self.folder = folder
+        self.groups = groups
+        self.size = size
+        self.progress = progress
+        self.arms = {group: [Arm(system) for system in group.systems] for group in groups}
+        self.checksums = {}
+
+    def run(self, rounds=None):
+        """`rounds` None: as many as are usual, or as the time allows."""
+        began = time.monotonic()
+        number, longest = 0, 0.0
+        while number < (rounds or plan.ROUNDS):
+            spent = time.monotonic() - began
+            if rounds is None and number > 0 and spent + longest > plan.SECONDS:
+                break
+            self._round(number, rounds, began)
+            longest = max(longest if number > 1 else 0.0, time.monotonic() - began - spent)
+            number += 1
+
+    def _round(self, number, rounds, began):
+        for group in self.groups:
+            arms = self.arms[group]
+            first = number % len(arms)  # who comes first changes, too
+            for arm in arms[first:] + arms[:first]:
+                is_out_of_time = (rounds is None and number == 0 and
+                                  time.monotonic() - began > plan.SECONDS)
+                if is_out_of_time or arm.stopped_after is not None or self._pauses(arm, number):
+                    continue
+                self._run_one(group, arm, number)
+
+    def _pauses(self, arm, number):
+        previous = arm.runs.get(number - 1)
+        return previous is not None and sum(
+            one["seconds"] for one in previous["repetitions"]) > plan.LONG
+
+    def _run_one(self, group, arm, number):
+        self.progress.begin(group, arm, number)
+        try:
+            record = runner.run(self.folder, group.program, SYSTEMS[arm.system],
+                                plan.options_of(group, self.size), group.huge_pages,
+                                plan.SECONDS_OF_ONE * group.repetitions)
+        except runner.TookTooLong:
+            arm.stopped_after = plan.SECONDS_OF_ONE
+            self.progress.stopped(group, arm)
+            return
+        arm.runs[number] = record
+        self._check(group, arm, record)
+        self.progress.done(group, arm, number)
+
+    def _check(self, group, arm, record):
+        key = (group.program, group.variant)
+        expected, by = self.checksums.setdefault(key, (record["checksum"], arm.system))
+        if record["checksum"] != expected:
+            raise runner.Failed(
+                f"{group.program} {group.variant}: {arm.system} computes {record['checksum']}, "
+                f"{by} {expected}: one of them is wrong")
