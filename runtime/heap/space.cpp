@@ -175,7 +175,7 @@ std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
 // `most`: blocks that are looked at in vain.
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                                  std::size_t most) {
-  const std::size_t least = holes == Holes::many ? kBlockGranules / 2 : 0;
+  const std::size_t least = holes == Holes::many ? kBlockGranules / 8 * 7 : 0;
   for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
