@@ -15,6 +15,7 @@ namespace {
 
 using heap::Refusal;
 using Runtime = threads::MutatorThread::Runtime;
+using ScannedFromEntry = threads::MutatorThread::ScannedFromEntry;
 using Section = threads::HostThread::Section;  // of any thread, a mutator's or not
 
 // In the poll word: every poll takes the slow path.
@@ -227,7 +228,10 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
 
   if (config_.stress != 0 && --mutator.until_stress == 0) {
     mutator.until_stress = config_.stress;
-    if (may_collect(mutator)) collect_for_stress();
+    if (may_collect(mutator)) {
+      const ScannedFromEntry scanned(mutator.thread());
+      collect_for_stress();
+    }
   }
   if (is_small(rounded, alignment)) {
     const Runtime runtime(mutator.thread());
@@ -238,15 +242,19 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
     const Runtime runtime(mutator.thread());
     return try_to_allocate(mutator, kind, rounded, alignment, whatever_the_budget);
   };
+  const auto collect = [&](Scope scope, observe::Reason reason) {
+    const ScannedFromEntry scanned(mutator.thread());
+    collect_now(scope, reason);
+  };
   auto memory = attempt(!may_collect(mutator));
   if (!memory && may_collect(mutator)) {
     if (memory.error() == Refusal::budget_spent) {
-      collect_now(pacing_.next(), pacing_.why());
+      collect(pacing_.next(), pacing_.why());
       memory = attempt(true);
     }
     // Others took it meanwhile, or it is in pieces, or old objects that are dead have it.
     if (!memory) {
-      collect_now(Scope::all, observe::Reason::out_of_memory);
+      collect(Scope::all, observe::Reason::out_of_memory);
       memory = attempt(true);
     }
   }
@@ -255,7 +263,7 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
     if (!ask_for_memory(mutator, bytes)) break;
     memory = attempt(true);
     if (memory || !may_collect(mutator)) continue;
-    collect_now(Scope::all, observe::Reason::out_of_memory);
+    collect(Scope::all, observe::Reason::out_of_memory);
     memory = attempt(true);
   }
   return memory ? memory->as() : nullptr;
@@ -291,6 +299,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
   events_->begin_cycle(cycle_kind(scope), reason);
   stop_world();
   const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
+  const std::uint64_t mutators_ns = observe::process_cpu_ns() - process_ns_;
   observe::CycleResult result;
   bool due = false;
   {
@@ -304,6 +313,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
                  .pause_ns = cpu_ns,
                  .fixed_ns = collection.fixed_cpu_ns(),
                  .cost_ns = cpu_ns + collection.others_cpu_ns(),
+                 .mutators_ns = mutators_ns,
                  .trap_ns = collection.trap_ns(),
                  .allocated = collection.allocated(),
                  .old_before = live_,
@@ -321,6 +331,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
       (*look)();
     }
   }
+  process_ns_ = observe::process_cpu_ns();
   events_->phase(observe::Phase::resume);
   world_.resume();
   events_->end_cycle(result);
@@ -337,6 +348,7 @@ void Heap::collect_for_stress() {
 
 Expected<> Heap::collect(Mutator& mutator, Scope scope) {
   if (auto may = may_collect_now(mutator); !may) return may;
+  const ScannedFromEntry scanned(mutator.thread());
   while (!collect_now(scope, observe::Reason::requested)) {
   }
   return {};
@@ -358,6 +370,7 @@ Expected<> Heap::may_collect_now(const Mutator& mutator) const {
 }
 
 void Heap::poll(Mutator& mutator) {
+  const ScannedFromEntry scanned(mutator.thread());
   mutator.thread().safepoint();
   if (config_.stress == 1 && may_collect(mutator)) collect_for_stress();
 }

@@ -11,8 +11,8 @@ constexpr std::size_t kMiB = std::size_t{1} << 20;
 // With all of it alive, in small objects, a pause is about twice the target.
 constexpr std::size_t kLeastNursery = 4 * kMiB;
 constexpr std::size_t kGreatestNursery = 64 * kMiB;
-// A choice between two estimates that are close would change its mind all the time.
-constexpr double kClearlyCheaper = 0.8;
+// Of the whole program's time: pauses are longer without generations, and the heap is larger.
+constexpr double kWorthIt = 0.85;
 // Cycles differ: the mean has to be below the target.
 constexpr double kOfTarget = 0.75;
 // Minor cycles after which their cost is known.
@@ -21,7 +21,7 @@ constexpr unsigned kEnoughMinors = 6;
 constexpr unsigned kLeastPatience = 8;
 constexpr unsigned kMostPatience = 128;
 
-double growth_of(std::size_t now, std::size_t before) {
+double growth_of(std::uint64_t now, std::uint64_t before) {
   return static_cast<double>(now - std::min(now, before));
 }
 
@@ -66,8 +66,8 @@ void Pacing::add(const Cycle& cycle) {
 }
 
 void Pacing::add_full(const Cycle& cycle) {
-  full_ns_per_byte_.add(static_cast<double>(cycle.cost_ns) /
-                        static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
+  full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
+                             static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
   old_at_full_ = cycle.old_after;
   external_at_full_ = cycle.external;
   set_limits(minimum_, maximum_);
@@ -82,9 +82,10 @@ void Pacing::add_full(const Cycle& cycle) {
 void Pacing::add_minor(const Cycle& cycle) {
   if (cycle.allocated < nursery_ / 2) return;  // somebody asked for it
   ++minors_;
-  minor_ns_.add(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
+  minor_ns_.add_time(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
   minor_allocated_.add(static_cast<double>(cycle.allocated));
   minor_promoted_.add(growth_of(cycle.old_after, cycle.old_before));
+  mutators_ns_.add_time(growth_of(cycle.mutators_ns, cycle.trap_ns));
   resize_nursery(cycle);
 }
 
@@ -116,7 +117,8 @@ bool Pacing::are_full_cycles_cheaper() const {
   const double allocated = std::max(1.0, minor_allocated_.value);
   const double without = full_ns() / growth_of(trigger_, old_at_full_);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
-  return without < kClearlyCheaper * with;
+  const double mutators = mutators_ns_.value / allocated;
+  return mutators + without < kWorthIt * (mutators + with);
 }
 
 void Pacing::choose(const Cycle& cycle) {

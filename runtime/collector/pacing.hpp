@@ -3,8 +3,8 @@
 // docs/collector.md has the reasons.
 //
 //   nursery   follows the pause target: as large as a minor cycle that ends in time allows
-//   full      when what is old has grown by the configured factor; every cycle, while generations
-//             cost more for each byte allocated than full cycles alone would
+//   full      when what is old has grown by the configured factor; every cycle, where generations
+//             make the whole program slower than full cycles alone would
 //
 //   generations <--a full cycle that arms all--- without
 //               ---a full cycle that arms nothing-->
@@ -12,6 +12,7 @@
 
 #include <weir/weir.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "runtime/collector/scope.hpp"
@@ -27,11 +28,12 @@ class Pacing {
   struct Cycle {
     Scope scope = Scope::all;
     // CPU time: what the collecting thread needed for it; of that, what a smaller nursery would not
-    // have saved; what all threads did; and what the mutators' traps took since the cycle before.
-    // Time in which a thread had no core tells nothing.
+    // have saved; and what all threads did. Since the cycle before, of the process: all of it, and
+    // what the mutators' traps took. Time in which a thread had no core tells nothing.
     std::uint64_t pause_ns = 0;
     std::uint64_t fixed_ns = 0;
     std::uint64_t cost_ns = 0;
+    std::uint64_t mutators_ns = 0;
     std::uint64_t trap_ns = 0;
     std::size_t allocated = 0;   // since the cycle before, in bytes
     std::size_t old_before = 0;  // bytes that were marked before it
@@ -59,6 +61,8 @@ class Pacing {
       value = is_known ? value + (sample - value) / 4 : sample;
       is_known = true;
     }
+    // Counts as no more than twice the mean so far: a virtual machine may lose its processor.
+    void add_time(double ns) { add(is_known && value > 0 ? std::min(ns, 2 * value) : ns); }
   };
 
   void add_full(const Cycle& cycle);
@@ -90,7 +94,7 @@ class Pacing {
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;
-  Mean minor_ns_, minor_allocated_, minor_promoted_;
+  Mean minor_ns_, minor_allocated_, minor_promoted_, mutators_ns_;
   Mean full_ns_per_byte_;  // of what it marks
 };
 

@@ -21,7 +21,8 @@ struct Model {
   double ns_per_old_byte = 0;      // of a minor cycle: what does not depend on the nursery
   double ns_per_young_byte = 0.6;  // of what survives
   double ns_per_full_byte = 0.6;
-  double noise = 0;  // times are off by up to this part
+  double ns_per_allocated_byte = 0.2;  // of the program
+  double noise = 0;                    // times are off by up to this part
 
   test::Random& random;
   Pacing pacing;
@@ -58,6 +59,8 @@ struct Model {
     }
     allocated += cycle.allocated;
     total_ns += ns;
+    cycle.mutators_ns =
+        static_cast<std::uint64_t>(ns_per_allocated_byte * static_cast<double>(cycle.allocated));
     cycle.fixed_ns = static_cast<std::uint64_t>(fixed);
     cycle.pause_ns = cycle.cost_ns = static_cast<std::uint64_t>(ns);
     cycle.old_after = old;
@@ -86,6 +89,7 @@ TEST_CASE("the nursery grows and shrinks until a minor pause is near its target"
     model.live = model.old = 256 * kMiB;
     model.survival = survival;
     model.noise = 0.3;
+    model.ns_per_allocated_byte = 5;
     model.run(60);
     model.run(200);
     REQUIRE(model.minors > 100);
@@ -118,6 +122,23 @@ TEST_CASE("generations are given up where full cycles alone cost less, and tried
   CHECK(model.pacing.has_generations());
   model.run(200);
   CHECK(model.minors > 150);
+}
+
+TEST_CASE("a program that does more than allocate keeps its generations") {
+  test::Random random(test::seed_for("generations kept"));
+  Model model(defaults(), random);
+  model.live = model.old = 64 * kMiB;
+  model.survival = 0.05;
+  model.ns_per_old_byte = 0.5;
+  model.run(200);
+  REQUIRE_FALSE(model.pacing.has_generations());
+  Model busy(defaults(), random);
+  busy.live = busy.old = 64 * kMiB;
+  busy.survival = 0.05;
+  busy.ns_per_old_byte = 0.5;
+  busy.ns_per_allocated_byte = 10;
+  busy.run(200);
+  CHECK(busy.pacing.has_generations());
 }
 
 TEST_CASE("where minor cycles pay, there are no others but those that growth asks for") {
