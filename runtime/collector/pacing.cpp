@@ -66,6 +66,7 @@ void Pacing::add(const Cycle& cycle) {
 }
 
 void Pacing::add_full(const Cycle& cycle) {
+  has_been_full_ = true;
   full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
                              static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
   old_at_full_ = cycle.old_after;
@@ -84,7 +85,11 @@ void Pacing::add_minor(const Cycle& cycle) {
   ++minors_;
   minor_ns_.add_time(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
   minor_allocated_.add(static_cast<double>(cycle.allocated));
-  minor_promoted_.add(growth_of(cycle.old_after, cycle.old_before));
+  const double promoted = growth_of(cycle.old_after, cycle.old_before);
+  minor_promoted_.add(promoted);
+  // Until there was a full cycle, one in which nearly all survived tells what marking costs.
+  if (!has_been_full_ && promoted * 2 > static_cast<double>(cycle.allocated))
+    full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) / promoted);
   mutators_ns_.add_time(growth_of(cycle.mutators_ns, cycle.trap_ns));
   resize_nursery(cycle);
 }
@@ -106,7 +111,8 @@ void Pacing::resize_nursery(const Cycle& cycle) {
 }
 
 double Pacing::full_ns() const {
-  return full_ns_per_byte_.value * static_cast<double>(std::max(old_at_full_, kMiB));
+  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
+  return full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
 }
 
 // For each byte allocated. Without generations a full cycle comes each time that what was allocated

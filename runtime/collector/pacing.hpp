@@ -86,6 +86,7 @@ class Pacing {
   Scope next_;
   observe::Reason why_ = observe::Reason::nursery;
 
+  bool has_been_full_ = false;
   bool has_generations_;
   bool wants_generations_;
   unsigned minors_ = 0;         // since the last change
