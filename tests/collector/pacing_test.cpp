@@ -76,6 +76,7 @@ struct Model {
 weir_config defaults() {
   weir_config config = default_config();
   config.maximum_bytes = std::size_t{4} << 30;
+  config.growth = 2;
   return config;
 }
 
