@@ -8,6 +8,8 @@ from reporting.page import Section, table
 from reporting.words import listed
 
 RATIO = svg.Axis("time, as a multiple of weir-auto's", lambda value: f"{value:g}", say=figures.times)
+HEAD = ("system", "time", "/ weir-auto", "CPU", "stopped", "longest pause", "median",
+        "MMU 10, 100 ms", "minor + full", "faults", "peak RSS")
 NOT_MEASURED = "Not measured: no record has a ratio."
 
 
@@ -28,9 +30,27 @@ def tables(records):
     conditions = list(dict.fromkeys(map(figures.condition, records)))
     made = []
     for words in conditions:
-        lines = [summary.row(r) for r in records if figures.condition(r) == words]
-        made.append(table(["system", *summary.HEAD[1:]], lines, words))
+        lines = [_line(r) for r in records if figures.condition(r) == words]
+        made.append(table(HEAD, lines, words))
     return made
+
+
+def _line(record):
+    if record["seconds"] is None:
+        return (record["system"], summary.took_too_long(record), *[""] * (len(HEAD) - 2))
+    kinds = [f"{kind} {summary.pause(record[f'{kind}_pause_ns_max'])}"
+             for kind in ("minor", "full") if record[f"{kind}_pause_ns_max"] is not None]
+    counts = [summary.plain(record[kind]) for kind in ("minor", "full")]
+    if not any(counts):
+        counts = [summary.plain(record["collections"] or None)]
+    return (record["system"], summary.seconds(record["seconds"]),
+            (summary.ratio(record), summary.interval(record)),
+            summary.seconds(record["cpu_seconds"]), summary.seconds(record["gc_seconds"]),
+            (summary.pause(record["pause_ns_max"]), ", ".join(kinds)),
+            summary.pause(record["pause_ns_p50"]),
+            f"{summary.share(record['mmu_10ms'])}, {summary.share(record['mmu_100ms'])}",
+            " + ".join(counts), summary.plain(record["minor_faults"]),
+            summary.mebibytes(record["rss_peak_bytes"]))
 
 
 def _conclusion(records):
