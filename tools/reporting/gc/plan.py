@@ -7,6 +7,8 @@ from reporting.gc.systems import BARRIERS, PEERS
 BOTH = ("off", "on")  # of huge pages
 OFF = ("off",)
 WEIRS = ("weir-auto", *(f"weir-{barrier}" for barrier in BARRIERS), "weir-full")
+FEW_WEIRS = ("weir-auto", "weir-async", "weir-mprotect", "weir-cards", "weir-always-dirty",
+             "weir-full")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def _sweep():
     name = "scattered_writes"
     base = _groups(name, [_at(rate) for rate in RATES], OFF, systems=WEIRS + PEERS[1:])
     changed = [_at(rate, **change) for change in SWEEP_CHANGES for rate in FEW_RATES]
-    huge = _groups(name, [_at(rate) for rate in FEW_RATES], ("on",), systems=WEIRS)
-    return base + _groups(name, changed, OFF, systems=WEIRS) + huge
+    huge = _groups(name, [_at(rate) for rate in FEW_RATES], ("on",), systems=FEW_WEIRS)
+    return base + _groups(name, changed, OFF, systems=FEW_WEIRS) + huge
 
 
 PROGRAMS = {program.name: program for program in (
@@ -92,10 +94,9 @@ ROUNDS = 5
 LONG = 3
 
 
-def options_of(group, size):
+def options_of(group, changes):
     """The options of a group, as the program takes them."""
-    tiny = PROGRAMS[group.program].tiny if size == "tiny" else {}
-    options = tiny | group.options
+    options = changes | group.options
     if not group.cold:
         options["repetitions"] = group.repetitions
     return [f"--{name}={value}" for name, value in options.items()]
