@@ -59,6 +59,7 @@ class Mutator : public MutatorClock {
     if (!heap_.is_fresh(memory)) std::memset(memory, 0, bytes);
     return reinterpret_cast<T*>(memory);
   }
+  char* make_bytes(std::size_t bytes) { return allocate(bytes); }
   template <class T>
   void store(void*, T** slot, T* value) {
     *slot = value;

@@ -46,6 +46,10 @@ class Mutator : public MutatorClock {
     pulse_.beat();
     return static_cast<T*>(checked(mi_zalloc(count * sizeof(T))));
   }
+  char* make_bytes(std::size_t bytes) {
+    pulse_.beat();
+    return static_cast<char*>(checked(mi_malloc(bytes)));
+  }
   template <class T>
   void store(void*, T** slot, T* value) {
     *slot = value;

@@ -8,7 +8,8 @@
 //   thread that allocates, made by it and on its stack
 //     make<T>()              a T of zeros; bit i of T::kReferences is set if word i is a reference
 //     make_array<T>(count)   zeros; T is a pointer or a number
-//     store(object, slot, value)  a reference into an object that may be older than the last
+//     make_bytes(count)      all of which the program writes at once: who need not clear them does
+//     not store(object, slot, value)  a reference into an object that may be older than the last
 //                            collection. Into one that was made since the last make() or
 //                            safepoint(), the program stores by itself, and so it does numbers
 //     release(object)        nobody refers to it any more

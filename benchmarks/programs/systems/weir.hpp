@@ -73,6 +73,9 @@ class Mutator : public MutatorClock {
     constexpr weir_kind kKind = std::is_pointer_v<T> ? WEIR_KIND_SLOTS : WEIR_KIND_LEAF;
     return static_cast<T*>(allocate(kKind, count * sizeof(T)));
   }
+  char* make_bytes(std::size_t bytes) {
+    return static_cast<char*>(allocate(WEIR_KIND_LEAF, bytes));
+  }
   // Of the barriers, `cards` alone has anything to do here.
   template <class T>
   void store(void* object, T** slot, T* value) {
