@@ -50,6 +50,7 @@ class Mutator : public MutatorClock {
 
   template <class T>
   T* make() {
+    static_assert(T::kReferences != 0);
     return new (allocate(sizeof(T))) T{};
   }
   template <class T>

@@ -38,6 +38,7 @@ class Mutator : public MutatorClock {
   // Small objects are cleared by their constructor, of which the compiler leaves what is needed.
   template <class T>
   T* make() {
+    static_assert(T::kReferences != 0);
     pulse_.beat();
     return new (checked(mi_malloc(sizeof(T)))) T{};
   }
