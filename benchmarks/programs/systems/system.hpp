@@ -1,12 +1,12 @@
 // The allocation interface that the programs are written against. Each executable is built for one
-// system, whose header is included here and has these, inlined, so that each is used as its users do:
+// system, whose header is included here and has these, inlined, so that it is used as its users do:
 //
 //   kSystem                     its name
 //   kFrees                      whether the program has to say what is dead
 //   Heap(setup)                 one for the process
 //   Mutator(heap)               one for each thread that allocates, made by it, on its stack
-//     make<T>()                 a T of zeros, for a T with references: bit i of T::kReferences is set
-//                               if word i is one
+//     make<T>()                 a T of zeros; it has references: bit i of T::kReferences is set if
+//                               word i is one
 //     make_array<T>(count)      zeros; T is a pointer or a number
 //     make_bytes(count)         all of which the program writes at once, so they need not be zeros
 //     store(object, slot, value)  a reference, into an object that may be older than the last
