@@ -64,7 +64,6 @@ class Rounds:
             return
         arm.runs[number] = record
         self._check(group, arm, record)
-        self.progress.done(group, arm, number)
 
     def _check(self, group, arm, record):
         key = (group.program, group.variant)
