@@ -240,8 +240,8 @@ void Marker::scan_small(Range part, Range block) {
       const Address start =
           group + static_cast<unsigned>(std::countr_zero(marked)) / 8 * heap::kGranuleBytes;
       const std::size_t size = metadata.next_start(start, block.end()) - start;
-      if (start + size <= end &&
-          loop.trace_small(start, metadata.load(start).trace_class(), size)) [[likely]]
+      if (start + size <= end && loop.trace_small(start, metadata.load(start).trace_class(), size))
+          [[likely]]
         continue;
       loop.leave();
       scan_part(space_.describe(start), part);

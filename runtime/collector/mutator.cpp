@@ -33,7 +33,8 @@ tl::expected<Address, heap::Refusal> Mutator::allocate(std::size_t bytes, std::s
   SpanAllocator* other = &allocators_[2 + kind.is_leaf()];
   // A larger object that does not fit where the span is goes to a block apart, so that the rest of
   // the run is not lost for small ones.
-  if (bytes > heap::kMedium && span->block() && !span->has_room(bytes, alignment)) std::swap(span, other);
+  if (bytes > heap::kMedium && span->block() && !span->has_room(bytes, alignment))
+    std::swap(span, other);
   auto made = span->allocate(bytes, alignment, kind, whatever_the_budget);
   if (!made && made.error() == Refusal::out_of_memory)
     made = other->allocate(bytes, alignment, kind, whatever_the_budget);

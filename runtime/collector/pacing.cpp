@@ -52,8 +52,7 @@ void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
 }
 
 std::size_t Pacing::budget_bytes() const {
-  const std::size_t limit =
-      has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
+  const std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
 }
 
@@ -101,8 +100,7 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   const auto now = static_cast<double>(nursery_);
   // Half a step, and at most by a factor of two: cycles differ.
   const double next = now + (std::clamp(size, now / 2, now * 2) - now) / 2;
-  const std::size_t most =
-      std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
+  const std::size_t most = std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
   nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }
 

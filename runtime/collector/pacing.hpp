@@ -41,7 +41,7 @@ class Pacing {
   void add(const Cycle& cycle);
   void set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);
 
-  bool has_generations() const { return has_generations_; }  // old memory is watched
+  bool has_generations() const { return has_generations_; }      // old memory is watched
   bool wants_generations() const { return wants_generations_; }  // from the next full cycle on
   // What may be allocated until the next cycle.
   std::size_t budget_bytes() const;

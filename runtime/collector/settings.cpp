@@ -43,7 +43,7 @@ Expected<std::optional<unsigned>> number(os::Variable variable) {
 
 weir_config default_config() {
   weir_config config{};
-  config.minimum_bytes = std::size_t{32} << 20;
+  config.minimum_bytes = std::size_t{24} << 20;
   config.maximum_bytes = half_of_memory();
   config.growth = 2;
   config.generations = true;

@@ -149,8 +149,9 @@ class Tracer : public RootVisitor, public VisitorOwner {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
     const std::size_t words = (to - from) / kWordBytes;
     if (from == 0 && words <= heap::Kind::kFirstSlots)
-      return trace_marked_slots(object.range.begin,
-                                kind.first_slots & (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words)));
+      return trace_marked_slots(
+          object.range.begin,
+          kind.first_slots & (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words)));
     trace_long_bitmap(kind, object.range.begin, from, to);
   }
   [[gnu::noinline]] void trace_long_bitmap(const heap::Kind& kind, Address begin, std::size_t from,

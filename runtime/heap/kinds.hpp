@@ -50,7 +50,7 @@ struct Kind {
   std::size_t bitmap_words = 0;       // after how many words it repeats
   static constexpr std::size_t kFirstSlots = 64;
   std::uint64_t first_slots = 0;  // which of an object's first 64 words are, by the bitmap
-  TraceFunction trace = nullptr;      // TraceClass::callback
+  TraceFunction trace = nullptr;  // TraceClass::callback
   void* data = nullptr;
   bool reaches_off_heap = false;
   bool movable = false;

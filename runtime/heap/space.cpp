@@ -78,11 +78,12 @@ void Space::for_each_populated(Range range, os::FunctionRef<void(Range)> visit) 
                                        range.end().align_up(os::page_size()));
     os::PageRegion buffer[64];
     os::ScanQuery query{};
-    query.any_of = {present, swapped};
+    query.any_of = query.report = {present, swapped};
     query.check_wp_async = false;
-    is_known = pagemap_.scan(pages, query, buffer, [&](Range run, os::PageCategories) {
-                         visit(run.intersection(range));
-                       }).has_value();
+    is_known = pagemap_
+                   .scan(pages, query, buffer,
+                         [&](Range run, os::PageCategories) { visit(run.intersection(range)); })
+                   .has_value();
   }
   if (!is_known) visit(range);
 }
@@ -174,7 +175,7 @@ std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
 // `most`: blocks that are looked at in vain.
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                                  std::size_t most) {
-  const std::size_t least = holes == Holes::many ? kBlockGranules / 2 : 0;
+  const std::size_t least = holes == Holes::many ? kBlockGranules / 8 * 7 : 0;
   for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;

@@ -39,9 +39,8 @@ struct Item {
 Item pop(MarkStack& stack) {
   MarkStack::Cursor cursor(stack);
   const std::uintptr_t word = cursor.pop();
-  const Item item = MarkWord::is_part(word)
-                        ? Item{MarkWord::object_of(word).value(), cursor.pop()}
-                        : Item{word, 0};
+  const Item item = MarkWord::is_part(word) ? Item{MarkWord::object_of(word).value(), cursor.pop()}
+                                            : Item{word, 0};
   cursor.store(stack);
   return item;
 }

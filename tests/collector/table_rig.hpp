@@ -64,8 +64,8 @@ class TableRig {
   std::vector<Address> objects_;
   collector::MarkPool pool_;
   collector::WordFormat format_;
-  collector::Marker marker_{*space_, format_, pool_, collector::Scope::all,
-                             collector::Marker::Counting::exact, nullptr};
+  collector::Marker marker_{
+      *space_, format_, pool_, collector::Scope::all, collector::Marker::Counting::exact, nullptr};
 };
 
 }  // namespace weir::test
