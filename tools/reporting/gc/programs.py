@@ -38,15 +38,15 @@ def tables(records):
 def _line(record):
     if record["seconds"] is None:
         return (record["system"], summary.took_too_long(record), *[""] * (len(HEAD) - 2))
-    kinds = [f"{kind} {summary.pause(record[f'{kind}_pause_ns_max'])}"
-             for kind in ("minor", "full") if record[f"{kind}_pause_ns_max"] is not None]
+    minor = record["minor_pause_ns_max"]
+    of_minor = "" if minor is None else f"minor {summary.pause(minor)}"
     counts = [summary.plain(record[kind]) for kind in ("minor", "full")]
     if not any(counts):
         counts = [summary.plain(record["collections"] or None)]
     return (record["system"], summary.seconds(record["seconds"]),
             (summary.ratio(record), summary.interval(record)),
             summary.seconds(record["cpu_seconds"]), summary.seconds(record["gc_seconds"]),
-            (summary.pause(record["pause_ns_max"]), ", ".join(kinds)),
+            (summary.pause(record["pause_ns_max"]), of_minor),
             summary.pause(record["pause_ns_p50"]),
             f"{summary.share(record['mmu_10ms'])}, {summary.share(record['mmu_100ms'])}",
             " + ".join(counts), summary.plain(record["minor_faults"]),
@@ -67,13 +67,15 @@ def _conclusion(records):
 
 
 def _rows(records):
+    one_kind = len({record["huge_pages"] for record in records}) == 1
     rows = []
     for record in records:
         value = figures.ratio(record)
         if value and record["system"] != REFERENCE:
             words = f"{record['system']}, {figures.condition(record)}"
-            rows.append(svg.Row(words.replace("huge pages", "huge"),
-                                figures.COLOURS[record["system"]], value))
+            huge = f"huge pages {record['huge_pages']}"  # not where it is the same for all
+            words = words.replace(f", {huge}", "") if one_kind else words.replace(" pages", "")
+            rows.append(svg.Row(words, figures.COLOURS[record["system"]], value))
     return rows
 
 
