@@ -1,6 +1,8 @@
 // Fragmentation: objects of mixed sizes, of which most die and some stay, so that what is free is
 // in holes; then objects of other sizes are wanted. In each round most of a table is forgotten at
 // random and filled again, and the sizes that are many change from round to round.
+#include <cstring>
+
 #include "benchmarks/programs/harness/program.hpp"
 
 namespace weir::programs {
@@ -32,9 +34,9 @@ Slot* make_slot(Mutator& mutator, Random& random, std::uint64_t round) {
     mutator.store(slot, &slot->references, references);
     references[slot->size / 8 - 1] = reinterpret_cast<Slot*>(references);
   } else {
-    char* bytes = mutator.make_array<char>(slot->size);
+    char* bytes = mutator.make_bytes(slot->size);
+    std::memset(bytes, static_cast<int>(slot->value >> 8), slot->size);
     mutator.store(slot, &slot->bytes, bytes);
-    bytes[slot->size - 1] = static_cast<char>(slot->value >> 8);
   }
   return slot;
 }

@@ -2,6 +2,8 @@
 // list. A hit moves an entry to the front, which writes to three old objects anywhere in the heap;
 // a miss makes an entry and its bytes, and drops the last one, which is old. Hard on every
 // generational collector.
+#include <cstring>
+
 #include "benchmarks/programs/harness/program.hpp"
 
 namespace weir::programs {
@@ -50,8 +52,9 @@ class Cache {
     Entry* entry = mutator_.make<Entry>();
     entry->key = key;
     entry->size = 32 + key % 7 * 32;
-    mutator_.store(entry, &entry->bytes, mutator_.make_array<char>(entry->size));
-    entry->bytes[key % entry->size] = static_cast<char>(key);
+    char* bytes = mutator_.make_bytes(entry->size);
+    std::memset(bytes, static_cast<int>(key), entry->size);
+    mutator_.store(entry, &entry->bytes, bytes);
     Entry** bucket = bucket_of(key);
     mutator_.store(entry, &entry->next_in_bucket, *bucket);
     mutator_.store(table_, bucket, entry);

@@ -17,7 +17,7 @@ struct String {
 constexpr std::uint64_t kLongest = 1024;
 
 String* make_string(Mutator& mutator, std::uint64_t length) {
-  char* bytes = mutator.make_array<char>(length);
+  char* bytes = mutator.make_bytes(length);
   String* string = mutator.make<String>();
   string->bytes = bytes;
   string->length = length;

@@ -10,7 +10,7 @@ from reporting.estimates import Estimate
 
 WIDTH = 960
 HEIGHT = 440
-LEFT, RIGHT, TOP, BOTTOM = 84, 130, 10, 56
+LEFT, RIGHT, TOP, BOTTOM = 84, 150, 10, 56
 LINE = 17  # height of a line of text
 LETTER = 6.9  # width of a letter, about
 

@@ -37,7 +37,7 @@ void Options::set(std::string_view argument) {
   const std::size_t equals = argument.find('=');
   if (!argument.starts_with("--") || equals == std::string_view::npos)
     give_up("'" + std::string(argument) + "' is not --name=value; see --help");
-  Option& option = const_cast<Option&>(find(argument.substr(2, equals - 2)));
+  Option& option = options_[index_of(argument.substr(2, equals - 2))];
   option.value = argument.substr(equals + 1);
   if (!option.words.empty()) {
     if (std::ranges::find(option.words, option.value) == option.words.end())
@@ -50,10 +50,14 @@ void Options::set(std::string_view argument) {
     give_up("'" + std::string(argument) + "': a number, 0 or more, is wanted");
 }
 
-const Option& Options::find(std::string_view name) const {
+std::size_t Options::index_of(std::string_view name) const {
   const auto found = std::ranges::find(options_, name, &Option::name);
   if (found == options_.end()) give_up("no option --" + std::string(name) + "; see --help");
-  return *found;
+  return static_cast<std::size_t>(found - options_.begin());
+}
+
+const std::string& Options::word(std::string_view name) const {
+  return options_[index_of(name)].value;
 }
 
 std::uint64_t Options::whole(std::string_view name) const {
@@ -61,11 +65,7 @@ std::uint64_t Options::whole(std::string_view name) const {
 }
 
 double Options::number(std::string_view name) const {
-  return std::strtod(find(name).value.c_str(), nullptr);
-}
-
-const std::string& Options::word(std::string_view name) const {
-  return find(name).value;
+  return std::strtod(word(name).c_str(), nullptr);
 }
 
 }  // namespace weir::programs

@@ -30,7 +30,7 @@ class Options {
   [[noreturn]] void give_up(const std::string& why) const;
   void set(std::string_view argument);
   void print_help() const;
-  const Option& find(std::string_view name) const;
+  std::size_t index_of(std::string_view name) const;
 
   std::string program_;
   std::vector<Option> options_;

@@ -8,6 +8,11 @@
 
 #include "benchmarks/programs/systems/system.hpp"
 
+static bool is_asked_for(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value == '1';
+}
+
 // libgc gets its memory by this. With PROGRAM_HUGE_PAGES=1 it gets huge pages where it would with
 // transparent huge pages set to `always`, though the system's setting is `madvise`.
 extern "C" void* mmap(void* address, size_t bytes, int protection, int flags, int descriptor,
@@ -15,10 +20,7 @@ extern "C" void* mmap(void* address, size_t bytes, int protection, int flags, in
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   void* memory = reinterpret_cast<void*>(
       syscall(SYS_mmap, address, bytes, protection, flags, descriptor, offset));
-  static const bool wanted = [] {
-    const char* value = std::getenv("PROGRAM_HUGE_PAGES");
-    return value != nullptr && *value == '1';
-  }();
+  static const bool wanted = is_asked_for("PROGRAM_HUGE_PAGES");
   if (wanted && memory != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0)
     madvise(memory, bytes, MADV_HUGEPAGE);
   return memory;
@@ -60,7 +62,8 @@ Heap::Heap(const HeapSetup& setup) {
   stops.lengths.reserve(4096);
   GC_INIT();
   GC_set_on_collection_event(on_event);
-  if (setup.mutators > 1) GC_allow_register_threads();
+  if (setup.mutators > 1) GC_allow_register_threads();  // which starts the markers, too
+  if (is_asked_for("PROGRAM_MARKERS")) GC_start_mark_threads();
 }
 
 Collections Heap::collections() const {

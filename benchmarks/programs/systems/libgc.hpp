@@ -1,5 +1,6 @@
-// The distribution's libgc as it comes; GC_ENABLE_INCREMENTAL=1 in the environment makes it
-// incremental and generational.
+// The distribution's libgc as it comes. GC_ENABLE_INCREMENTAL=1 in the environment makes it
+// incremental and generational; with PROGRAM_MARKERS=1 it marks in parallel also where there is one
+// mutator only.
 #pragma once
 
 #define GC_THREADS
@@ -42,21 +43,22 @@ class Mutator : public MutatorClock {
   template <class T>
   T* make() {
     pulse_.beat();
-    return static_cast<T*>(checked(T::kReferences == 0
-                                       ? clear(GC_malloc_atomic(sizeof(T)), sizeof(T))
-                                       : GC_malloc(sizeof(T))));
+    static_assert(T::kReferences != 0);
+    return static_cast<T*>(checked(GC_malloc(sizeof(T))));
   }
   template <class T>
   T* make_array(std::size_t count) {
-    pulse_.beat();
     const std::size_t bytes = count * sizeof(T);
-    // Its manual recommends the latter from about 100 KB on, for whoever keeps the start of it.
-    const bool large = bytes > 100'000;
-    if constexpr (std::is_pointer_v<T>)
-      return static_cast<T*>(checked(large ? GC_malloc_ignore_off_page(bytes) : GC_malloc(bytes)));
-    else
-      return static_cast<T*>(checked(
-          clear(large ? GC_malloc_atomic_ignore_off_page(bytes) : GC_malloc_atomic(bytes), bytes)));
+    if constexpr (!std::is_pointer_v<T>)
+      return static_cast<T*>(__builtin_memset(make_bytes(bytes), 0, bytes));
+    pulse_.beat();
+    return static_cast<T*>(
+        checked(is_large(bytes) ? GC_malloc_ignore_off_page(bytes) : GC_malloc(bytes)));
+  }
+  char* make_bytes(std::size_t bytes) {
+    pulse_.beat();
+    return static_cast<char*>(checked(is_large(bytes) ? GC_malloc_atomic_ignore_off_page(bytes)
+                                                      : GC_malloc_atomic(bytes)));
   }
   template <class T>
   void store(void*, T** slot, T* value) {
@@ -74,10 +76,9 @@ class Mutator : public MutatorClock {
     if (object == nullptr) give_up();
     return object;
   }
-  // Atomic objects are not.
-  static void* clear(void* object, std::size_t bytes) {
-    return object == nullptr ? object : __builtin_memset(object, 0, bytes);
-  }
+  // Its manual recommends the calls that ignore pointers beyond the first page from about 100 KB
+  // on, to whoever keeps one to the start.
+  static bool is_large(std::size_t bytes) { return bytes > 100'000; }
 
   Heap& heap_;
   bool registered_ = false;

@@ -50,6 +50,7 @@ class Mutator : public MutatorClock {
 
   template <class T>
   T* make() {
+    static_assert(T::kReferences != 0);
     return new (allocate(sizeof(T))) T{};
   }
   template <class T>
@@ -59,6 +60,7 @@ class Mutator : public MutatorClock {
     if (!heap_.is_fresh(memory)) std::memset(memory, 0, bytes);
     return reinterpret_cast<T*>(memory);
   }
+  char* make_bytes(std::size_t bytes) { return allocate(bytes); }
   template <class T>
   void store(void*, T** slot, T* value) {
     *slot = value;

@@ -38,6 +38,7 @@ class Mutator : public MutatorClock {
   // Small objects are cleared by their constructor, of which the compiler leaves what is needed.
   template <class T>
   T* make() {
+    static_assert(T::kReferences != 0);
     pulse_.beat();
     return new (checked(mi_malloc(sizeof(T)))) T{};
   }
@@ -45,6 +46,10 @@ class Mutator : public MutatorClock {
   T* make_array(std::size_t count) {
     pulse_.beat();
     return static_cast<T*>(checked(mi_zalloc(count * sizeof(T))));
+  }
+  char* make_bytes(std::size_t bytes) {
+    pulse_.beat();
+    return static_cast<char*>(checked(mi_malloc(bytes)));
   }
   template <class T>
   void store(void*, T** slot, T* value) {

@@ -1,21 +1,22 @@
 // The allocation interface that the programs are written against. Each executable is built for one
-// system, whose header is included here and has these, inlined, so that each is used as its users
-// do:
+// system, whose header is included here and has these, inlined, so that it is used as its users do:
 //
-//   kSystem                  its name
-//   kFrees                   whether the program has to say what is dead; false: release() is
-//   nothing Heap(setup)              one for the process Mutator(heap)            one for each
-//   thread that allocates, made by it and on its stack
-//     make<T>()              a T of zeros; bit i of T::kReferences is set if word i is a reference
-//     make_array<T>(count)   zeros; T is a pointer or a number
-//     store(object, slot, value)  a reference into an object that may be older than the last
-//                            collection. Into one that was made since the last make() or
-//                            safepoint(), the program stores by itself, and so it does numbers
-//     release(object)        nobody refers to it any more
-//     safepoint()            in loops that do not allocate
-//     without_heap(work)     for what waits: `work` touches no object
+//   kSystem                     its name
+//   kFrees                      whether the program has to say what is dead
+//   Heap(setup)                 one for the process
+//   Mutator(heap)               one for each thread that allocates, made by it, on its stack
+//     make<T>()                 a T of zeros; it has references: bit i of T::kReferences is set if
+//                               word i is one
+//     make_array<T>(count)      zeros; T is a pointer or a number
+//     make_bytes(count)         all of which the program writes at once, so they need not be zeros
+//     store(object, slot, value)  a reference, into an object that may be older than the last
+//                               collection. Into one that was made since the last make or
+//                               safepoint the program stores by itself, as it does numbers
+//     release(object)           nobody refers to it any more
+//     safepoint()               in loops that do not allocate
+//     without_heap(work)        for what waits: `work` touches no object
 //
-// What is referred to by a stack, or by an object that is, is alive; static data is no root.
+// What a stack refers to, or an object that is alive, is alive; static data is no root.
 #pragma once
 
 #include <cstddef>

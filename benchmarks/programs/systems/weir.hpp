@@ -29,9 +29,8 @@ weir_kind kind_of() {
   constexpr std::size_t kWords = sizeof(T) / sizeof(void*);
   static_assert(sizeof(T) % sizeof(void*) == 0 && kWords <= 64);
   constexpr std::uint64_t kEvery = ~std::uint64_t{0} >> (64 - kWords);
-  if constexpr (T::kReferences == 0)
-    return WEIR_KIND_LEAF;
-  else if constexpr ((T::kReferences & kEvery) == kEvery)
+  static_assert(T::kReferences != 0);
+  if constexpr ((T::kReferences & kEvery) == kEvery)
     return WEIR_KIND_SLOTS;
   else
     return kind_entry<T>.kind;
@@ -72,6 +71,9 @@ class Mutator : public MutatorClock {
   T* make_array(std::size_t count) {
     constexpr weir_kind kKind = std::is_pointer_v<T> ? WEIR_KIND_SLOTS : WEIR_KIND_LEAF;
     return static_cast<T*>(allocate(kKind, count * sizeof(T)));
+  }
+  char* make_bytes(std::size_t bytes) {
+    return static_cast<char*>(allocate(WEIR_KIND_LEAF, bytes));
   }
   // Of the barriers, `cards` alone has anything to do here.
   template <class T>

@@ -3,7 +3,7 @@
 from reporting.estimates import Estimate
 from reporting.gc.systems import SYSTEMS
 
-COLOURS = {"weir-auto": 0, "libgc": 1, "libgc-incremental": 2, "mimalloc": 5, "limit": 6,
+COLOURS = {"weir-auto": 0, "libgc": 1, "libgc-incremental": 2, "libgc-parallel": 3, "mimalloc": 5, "limit": 6,
            "weir-async": 10, "weir-uffd-sigbus": 7, "weir-mprotect": 3, "weir-uffd-thread": 8,
            "weir-soft-dirty": 11, "weir-cards": 9, "weir-always-dirty": 4, "weir-full": 11}
 

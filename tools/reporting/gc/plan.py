@@ -7,6 +7,10 @@ from reporting.gc.systems import BARRIERS, PEERS
 BOTH = ("off", "on")  # of huge pages
 OFF = ("off",)
 WEIRS = ("weir-auto", *(f"weir-{barrier}" for barrier in BARRIERS), "weir-full")
+# libgc marks with one thread until there are several mutators, Weir with one on each core.
+AND_PARALLEL = PEERS + ("libgc-parallel",)
+FEW_WEIRS = ("weir-auto", "weir-async", "weir-mprotect", "weir-cards", "weir-always-dirty",
+             "weir-full")
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,18 @@ def _sweep():
     name = "scattered_writes"
     base = _groups(name, [_at(rate) for rate in RATES], OFF, systems=WEIRS + PEERS[1:])
     changed = [_at(rate, **change) for change in SWEEP_CHANGES for rate in FEW_RATES]
-    huge = _groups(name, [_at(rate) for rate in FEW_RATES], ("on",), systems=WEIRS)
-    return base + _groups(name, changed, OFF, systems=WEIRS) + huge
+    huge = _groups(name, [_at(rate) for rate in FEW_RATES], ("on",), systems=FEW_WEIRS)
+    return base + _groups(name, changed, OFF, systems=FEW_WEIRS) + huge
 
 
 PROGRAMS = {program.name: program for program in (
     Program("gcbench", "short-lived trees of one size beside long-lived ones",
             {"stretch_depth": 10, "long_lived_depth": 8, "array": 1000},
-            _groups("gcbench", repetitions=(1, 3))),
+            _groups("gcbench", repetitions=(1, 3), systems=AND_PARALLEL)),
     Program("binary_trees", "trees of all depths, dropped whole", {"depth": 10},
-            _groups("binary_trees")),
+            _groups("binary_trees", systems=AND_PARALLEL)),
     Program("live_churn", "a large heap that hardly changes, and garbage beside it",
-            {"live_mib": 1, "allocations": 60000}, _groups("live_churn")),
+            {"live_mib": 1, "allocations": 60000}, _groups("live_churn", systems=AND_PARALLEL)),
     Program("scattered_writes", "old objects that are written: what a barrier is paid for",
             {"live_mib": 1, "cycles": 3}, _sweep()),
     Program("large_arrays", "old arrays of a million references, with sparse stores",
@@ -92,10 +96,9 @@ ROUNDS = 5
 LONG = 3
 
 
-def options_of(group, size):
+def options_of(group, changes):
     """The options of a group, as the program takes them."""
-    tiny = PROGRAMS[group.program].tiny if size == "tiny" else {}
-    options = tiny | group.options
+    options = changes | group.options
     if not group.cold:
         options["repetitions"] = group.repetitions
     return [f"--{name}={value}" for name, value in options.items()]

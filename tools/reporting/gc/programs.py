@@ -8,6 +8,8 @@ from reporting.page import Section, table
 from reporting.words import listed
 
 RATIO = svg.Axis("time, as a multiple of weir-auto's", lambda value: f"{value:g}", say=figures.times)
+HEAD = ("system", "time", "/ weir-auto", "CPU", "stopped", "longest pause", "median",
+        "MMU 10, 100 ms", "minor + full", "faults", "peak RSS")
 NOT_MEASURED = "Not measured: no record has a ratio."
 
 
@@ -28,9 +30,27 @@ def tables(records):
     conditions = list(dict.fromkeys(map(figures.condition, records)))
     made = []
     for words in conditions:
-        lines = [summary.row(r) for r in records if figures.condition(r) == words]
-        made.append(table(["system", *summary.HEAD[1:]], lines, words))
+        lines = [_line(r) for r in records if figures.condition(r) == words]
+        made.append(table(HEAD, lines, words))
     return made
+
+
+def _line(record):
+    if record["seconds"] is None:
+        return (record["system"], summary.took_too_long(record), *[""] * (len(HEAD) - 2))
+    minor = record["minor_pause_ns_max"]
+    of_minor = "" if minor is None else f"minor {summary.pause(minor)}"
+    counts = [summary.plain(record[kind]) for kind in ("minor", "full")]
+    if not any(counts):
+        counts = [summary.plain(record["collections"] or None)]
+    return (record["system"], summary.seconds(record["seconds"]),
+            (summary.ratio(record), summary.interval(record)),
+            summary.seconds(record["cpu_seconds"]), summary.seconds(record["gc_seconds"]),
+            (summary.pause(record["pause_ns_max"]), of_minor),
+            summary.pause(record["pause_ns_p50"]),
+            f"{summary.share(record['mmu_10ms'])}, {summary.share(record['mmu_100ms'])}",
+            " + ".join(counts), summary.plain(record["minor_faults"]),
+            summary.mebibytes(record["rss_peak_bytes"]))
 
 
 def _conclusion(records):
@@ -47,13 +67,15 @@ def _conclusion(records):
 
 
 def _rows(records):
+    one_kind = len({record["huge_pages"] for record in records}) == 1
     rows = []
     for record in records:
         value = figures.ratio(record)
         if value and record["system"] != REFERENCE:
             words = f"{record['system']}, {figures.condition(record)}"
-            rows.append(svg.Row(words.replace("huge pages", "huge"),
-                                figures.COLOURS[record["system"]], value))
+            huge = f"huge pages {record['huge_pages']}"  # not where it is the same for all
+            words = words.replace(f", {huge}", "") if one_kind else words.replace(" pages", "")
+            rows.append(svg.Row(words, figures.COLOURS[record["system"]], value))
     return rows
 
 

@@ -22,9 +22,6 @@ class Progress:
             self.stream.flush()
         self.round = number
 
-    def done(self, group, arm, number):
-        pass
-
     def stopped(self, group, arm):
         self.end()
         self.stream.write(f"{self._minutes()} {group.program} {group.variant}: {arm.system} "

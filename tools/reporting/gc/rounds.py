@@ -18,36 +18,34 @@ class Arm:
 class Rounds:
     """All groups of one program."""
 
-    def __init__(self, folder, groups, size, progress):
+    def __init__(self, folder, groups, changes, progress):
+        """`changes`: options that are not as the plan has them, {program: {name: value}}."""
         self.folder = folder
         self.groups = groups
-        self.size = size
+        self.changes = changes
         self.progress = progress
         self.arms = {group: [Arm(system) for system in group.systems] for group in groups}
         self.checksums = {}
 
     def run(self, rounds=None):
-        """`rounds` None: as many as are usual, or as the time allows."""
-        began = time.monotonic()
-        number, longest = 0, 0.0
-        while number < (rounds or plan.ROUNDS):
-            spent = time.monotonic() - began
-            if rounds is None and number > 0 and spent + longest > plan.SECONDS:
+        """`rounds` None: as many as are usual, or as the time allows, but one at least."""
+        ends = [time.monotonic()]
+        for number in range(rounds or plan.ROUNDS):
+            took = [end - begin for begin, end in zip(ends, ends[1:])]
+            spent = ends[-1] - ends[0]
+            # Of the last two, since long ones are run in every second.
+            if rounds is None and took and spent + max(took[-2:]) > plan.SECONDS:
                 break
-            self._round(number, rounds, began)
-            longest = max(longest if number > 1 else 0.0, time.monotonic() - began - spent)
-            number += 1
+            self._round(number)
+            ends.append(time.monotonic())
 
-    def _round(self, number, rounds, began):
+    def _round(self, number):
         for group in self.groups:
             arms = self.arms[group]
             first = number % len(arms)  # who comes first changes, too
             for arm in arms[first:] + arms[:first]:
-                is_out_of_time = (rounds is None and number == 0 and
-                                  time.monotonic() - began > plan.SECONDS)
-                if is_out_of_time or arm.stopped_after is not None or self._pauses(arm, number):
-                    continue
-                self._run_one(group, arm, number)
+                if arm.stopped_after is None and not self._pauses(arm, number):
+                    self._run_one(group, arm, number)
 
     def _pauses(self, arm, number):
         previous = arm.runs.get(number - 1)
@@ -58,7 +56,7 @@ class Rounds:
         self.progress.begin(group, arm, number)
         try:
             record = runner.run(self.folder, group.program, SYSTEMS[arm.system],
-                                plan.options_of(group, self.size), group.huge_pages,
+                                plan.options_of(group, self.changes), group.huge_pages,
                                 plan.SECONDS_OF_ONE * group.repetitions)
         except runner.TookTooLong:
             arm.stopped_after = plan.SECONDS_OF_ONE
@@ -66,7 +64,6 @@ class Rounds:
             return
         arm.runs[number] = record
         self._check(group, arm, record)
-        self.progress.done(group, arm, number)
 
     def _check(self, group, arm, record):
         key = (group.program, group.variant)

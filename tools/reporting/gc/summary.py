@@ -29,15 +29,26 @@ def text(records):
 
 def row(record):
     if record["seconds"] is None:
-        return (record["system"], f"> {record['stopped_after_seconds']} s", *[""] * (len(HEAD) - 2))
-    ratio = record["ratio_to_weir_auto"]
-    interval = "" if ratio is None else (f"{record['ratio_to_weir_auto_low']:.2f}-"
-                                         f"{record['ratio_to_weir_auto_high']:.2f}")
-    return (record["system"], seconds(record["seconds"]), "" if ratio is None else f"{ratio:.2f}",
-            interval, seconds(record["cpu_seconds"]), seconds(record["gc_seconds"]),
+        return (record["system"], took_too_long(record), *[""] * (len(HEAD) - 2))
+    return (record["system"], seconds(record["seconds"]), ratio(record), interval(record),
+            seconds(record["cpu_seconds"]), seconds(record["gc_seconds"]),
             pause(record["minor_pause_ns_max"]), pause(record["full_pause_ns_max"]),
             pause(record["pause_ns_max"]), share(record["mmu_10ms"]), share(record["mmu_100ms"]),
             plain(record["minor"]), plain(record["full"]), mebibytes(record["rss_peak_bytes"]))
+
+
+def took_too_long(record):
+    return f"> {record['stopped_after_seconds']} s"
+
+
+def ratio(record):
+    value = record["ratio_to_weir_auto"]
+    return "" if value is None else f"{value:.2f}"
+
+
+def interval(record):
+    low, high = (record[f"ratio_to_weir_auto_{end}"] for end in ("low", "high"))
+    return "" if low is None else f"{low:.2f}-{high:.2f}"
 
 
 def seconds(value):

@@ -23,6 +23,7 @@ SYSTEMS = {system.name: system for system in (
     System("weir-full", "weir", {"WEIR_GENERATIONS": "0"}),  # no generations: no barrier, either
     System("libgc", "libgc"),
     System("libgc-incremental", "libgc", {"GC_ENABLE_INCREMENTAL": "1"}),
+    System("libgc-parallel", "libgc", {"PROGRAM_MARKERS": "1"}),  # GC_start_mark_threads
     System("mimalloc", "mimalloc"),
     System("limit", "limit"))}
 PEERS = ("weir-auto", "libgc", "libgc-incremental", "mimalloc", "limit")
