@@ -68,6 +68,10 @@ void UffdBarrier::end(TrackedRange& tracked) {
   (void)server_->release(tracked.range);
 }
 
+Expected<> UffdBarrier::arm_arriving_units(TrackedRange& tracked, UnitSpan span) {
+  return arm_when_filled(tracked, span);
+}
+
 Expected<> UffdBarrier::protect(TrackedRange& tracked, UnitSpan span) {
   const Range range = tracked.range_of(span);
   // Where holes cannot be armed they must not be there, unless a source fills them armed.

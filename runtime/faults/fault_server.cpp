@@ -164,6 +164,27 @@ Expected<> FaultServer::fill_missing(Range range) {
   }
 }
 
+Expected<> FaultServer::bring_in(Range part) {
+  if (auto aligned = check_whole_pages(part, "bringing in missing pages"); !aligned) return aligned;
+  for (Address page = part.begin; page < part.end();) {
+    Answer answer = Answer::resolved;
+    {
+      const os::FaultGate::Operating gate;
+      auto* entry = space_.table.find(page);
+      if (entry == nullptr || entry->value.source == nullptr)
+        return fail(ErrorCode::not_registered, "bringing in missing pages", "nobody serves them",
+                    part);
+      if (!entry->value.source->is_filled(entry->value.offset_of(page)))
+        answer = space_.answer({page, false, false});
+    }
+    if (answer == Answer::retry_later)
+      ::sched_yield();  // holding nothing, as in fill_missing
+    else
+      page = page + os::page_size();
+  }
+  return {};
+}
+
 Expected<> FaultServer::release(Range range, Unfilled unfilled) {
   if (unfilled == Unfilled::fill)
     if (auto filled = fill_missing(range); !filled) return filled;

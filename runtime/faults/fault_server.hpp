@@ -53,6 +53,8 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   Expected<> watch_writes(Range range, WriteFaultHandler& handler);
   // Missing pages of the range come from `source`. The range may be watched already, or later.
   Expected<> serve_missing(Range range, PageSource& source);
+  // Brings in what is missing of a part of a served range, in the calling thread.
+  Expected<> bring_in(Range part);
   // Ends both for exactly this range. What is still missing is filled first, unless `abandon`
   // (the memory is about to be unmapped). Whoever waits is woken.
   enum class Unfilled { fill, abandon };

@@ -280,6 +280,16 @@ void Space::begin_marking() {
     region_.block(BlockIndex(i)).forget_survivors();
 }
 
+void Space::undo_marking() {
+  const unsigned before = previous_epoch(epoch_);
+  const auto put_back = [&](const Found& object) {
+    const Address start = object.range.begin;
+    if (is_marked(start)) metadata().store(start, metadata().load(start).marked(before));
+  };
+  for_each_object(put_back);
+  epoch_ = before;
+}
+
 void Space::begin_young_marking() {
   for (const BlockIndex index : young_blocks_) region_.block(index).forget_survivors();
 }

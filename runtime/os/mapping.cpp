@@ -8,6 +8,9 @@
 
 #include "runtime/os/page_size.hpp"
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -45,6 +48,19 @@ Expected<Mapping> Mapping::reserve(std::size_t bytes, std::size_t alignment) {
   auto range = map_aligned(bytes, alignment, PROT_NONE);
   if (!range) return Unexpected(range.error());
   return Mapping(*range);
+}
+
+Expected<Mapping> Mapping::reserve_at(Range range) {
+  constexpr const char* kWhat = "mapping memory at a given address";
+  void* memory = ::mmap(range.begin.as(), range.size, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  if (memory == MAP_FAILED)
+    return errno == EEXIST ? fail(ErrorCode::busy, kWhat, "something is mapped there", range)
+                           : system_error(errno, kWhat, range);
+  Mapping mapping(Range::of(memory, range.size));
+  if (mapping.range() != range)  // kernels before 4.17 take it for a wish
+    return fail(ErrorCode::busy, kWhat, "something is mapped there", range);
+  return mapping;
 }
 
 Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::size_t alignment) {
