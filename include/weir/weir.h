@@ -445,6 +445,8 @@ typedef struct weir_image_open_config {
   weir_image_filling filling;
   const weir_image_name* names; /* those that it was saved with */
   size_t name_count;
+  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: a thread brings these
+                           clusters in, before it does others. NULL, or no such file: none */
 } weir_image_open_config;
 
 /* Opens it in a heap that has its kinds, by name, and encodes slots alike: in about a millisecond,
@@ -457,6 +459,10 @@ weir_status weir_image_open(weir_heap* heap, const char* path, const weir_image_
 weir_status weir_image_root_get(weir_image* image, const char* name, void** object);
 /* Valid as long as the heap. */
 const void* weir_image_user_data(weir_image* image, size_t* bytes);
+
+/* Writes to `path` which clusters were brought in because they were touched, in that order: for the
+ * next start of the same image. */
+weir_status weir_image_hot_list(weir_image* image, const char* path);
 
 /* Brings in what of [begin, begin + bytes) lies in images and is not there yet: for buffers that
  * are passed to system calls, where the kernel gets no page by itself (docs/image.md says when).

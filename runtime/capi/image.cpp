@@ -1,6 +1,7 @@
 // Images of the C API.
 #include "runtime/capi/boundary.hpp"
 #include "runtime/collector/saving.hpp"
+#include "runtime/image/hot_list.hpp"
 
 using namespace weir;
 using namespace weir::capi;
@@ -108,11 +109,15 @@ weir_status weir_image_open(weir_heap* heap, const char* path, const weir_image_
   const weir_image_open_config wanted = config != nullptr ? *config : weir_image_open_config{};
   const auto filling = filling_of(wanted.filling);
   if (!filling) return invalid(kOpening, "`filling` is none of its values");
-  const auto names = named(wanted.names, wanted.name_count, kOpening);
+  auto names = named(wanted.names, wanted.name_count, kOpening);
   if (!names) return failed(names.error());
+  const collector::OpenOptions options{
+      .filling = *filling,
+      .names = std::move(*names),
+      .hot_list = wanted.hot_list != nullptr ? wanted.hot_list : ""};
   collector::Heap& opening = given(heap);
   outside_of_callbacks();
-  auto opened = opening.open_image(path, *names, *filling);
+  auto opened = opening.open_image(path, options);
   if (!opened) return failed(opened.error());
   *image = *opened;
   return WEIR_OK;
@@ -132,6 +137,12 @@ const void* weir_image_user_data(weir_image* image, size_t* bytes) {
   const auto& data = image->image->file().directory().user_data;
   if (bytes != nullptr) *bytes = data.size();
   return data.data();
+}
+
+weir_status weir_image_hot_list(weir_image* image, const char* path) {
+  if (image == nullptr || path == nullptr || *path == '\0')
+    return invalid("writing a hot list", "`image` or `path` is NULL, or it is empty");
+  return status_of(image::write_hot_list(path, image->image->file(), image->image->pager()));
 }
 
 weir_status weir_prefault(weir_heap* heap, const void* begin, size_t bytes) {

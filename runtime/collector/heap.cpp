@@ -487,13 +487,12 @@ std::optional<heap::Found> Heap::find(Address address) {
 
 // ---- Images -------------------------------------------------------------------------------------
 
-Expected<weir_image*> Heap::open_image(const std::string& path,
-                                       std::span<const image::NamedRange> names, Filling filling) {
+Expected<weir_image*> Heap::open_image(const std::string& path, const OpenOptions& options) {
   // No collection meanwhile: the barrier is the collecting thread's.
   while (!wait_for_turn()) {
   }
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
-  return images_.open(path, names, filling);
+  return images_.open(path, options);
 }
 
 Expected<> Heap::save_image(Mutator& mutator, const std::string& path, const SaveOptions& options) {

@@ -80,8 +80,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   std::optional<heap::Found> find(Address address);  // any thread, inside the runtime
 
   // -- Images --
-  Expected<weir_image*> open_image(const std::string& path,
-                                   std::span<const image::NamedRange> names, Filling filling);
+  Expected<weir_image*> open_image(const std::string& path, const OpenOptions& options);
   Expected<> save_image(Mutator& mutator, const std::string& path, const SaveOptions& options);
   Images& images() { return images_; }
   // Whether an object starts there, in the region or in an image. Any thread, inside the runtime.

@@ -6,6 +6,7 @@
 
 #include "runtime/collector/heap.hpp"
 #include "runtime/collector/image_tracer.hpp"
+#include "runtime/image/hot_list.hpp"
 #include "runtime/os/environment.hpp"
 #include "runtime/os/fault_gate.hpp"
 
@@ -48,8 +49,7 @@ Expected<faults::FaultServer*> Images::server() {
   return own_server_.get();
 }
 
-Expected<weir_image*> Images::open(const std::string& path,
-                                   std::span<const image::NamedRange> names, Filling filling) {
+Expected<weir_image*> Images::open(const std::string& path, const OpenOptions& wanted) {
   if (size() == kMost)
     return fail(ErrorCode::out_of_memory, kOpening, "a heap has at most 16 images");
   auto file = image::ImageFile::open(path);
@@ -59,7 +59,7 @@ Expected<weir_image*> Images::open(const std::string& path,
   image::Image::Options options;
   options.format = {heap_.format().slot_mask, heap_.format().slot_shift};
   options.conservative_mask = heap_.format().conservative_mask;
-  options.names = names;
+  options.names = wanted.names;
   options.at_once = cores();
   options.server = *filled_by;
   options.barrier = heap_.barrier_.get();
@@ -74,22 +74,44 @@ Expected<weir_image*> Images::open(const std::string& path,
     for (const auto& segment : opened->image->segments())
       if (auto done = heap_.space().region().cards().commit(segment->range); !done)
         return Unexpected(done.error());
-  if (filling == Filling::eager || filling == Filling::eager_verified)
-    if (auto done = fill_all(*opened->image, filling); !done) return Unexpected(done.error());
+  if (auto done = fill(*opened, wanted); !done) return Unexpected(done.error());
   weir_image* const result = opened.get();
   images_[size()] = std::move(opened);
   count_.fetch_add(1, std::memory_order_release);
   return result;
 }
 
-Expected<> Images::fill_all(const image::Image& image, Filling filling) const {
+Expected<> Images::fill(weir_image& opened, const OpenOptions& options) const {
+  std::vector<std::uint32_t> hot;
+  if (!options.hot_list.empty()) {
+    auto listed = image::read_hot_list(options.hot_list, opened.image->file());
+    if (!listed) return Unexpected(listed.error());
+    hot = std::move(*listed);
+  }
+  if (options.filling == Filling::eager || options.filling == Filling::eager_verified)
+    return fill_all(*opened.image, options.filling);
+  if (hot.empty() && options.filling == Filling::lazy) return {};
+  auto background = image::BackgroundFill::start(*opened.image, std::move(hot),
+                                                 options.filling == Filling::background);
+  if (!background) return Unexpected(background.error());
+  opened.background = std::move(*background);
+  return {};
+}
+
+void Images::after_fork_in_child() {
+  for (std::size_t i = 0; i < size(); ++i)
+    if (images_[i]->background != nullptr) images_[i]->background->after_fork_in_child();
+}
+
+Expected<> Images::fill_all(image::Image& image, Filling filling) const {
   for (const auto& segment : image.segments()) {
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
+      const image::Pager::Ahead ahead;
       for (;;) {
         const std::size_t cluster = next.fetch_add(1);
         if (cluster >= segment->clusters()) return;
-        (void)const_cast<image::Image&>(image).bring_in(segment->cluster(cluster));
+        (void)image.bring_in(segment->cluster(cluster));
       }
     };
     const os::BlockedSignals blocked;  // which the threads inherit

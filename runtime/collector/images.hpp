@@ -13,12 +13,14 @@
 #include "runtime/collector/scope.hpp"
 #include "runtime/collector/tracer.hpp"
 #include "runtime/faults/fault_server.hpp"
+#include "runtime/image/background_fill.hpp"
 #include "runtime/image/escaped_pages.hpp"
 #include "runtime/image/image.hpp"
 
 struct weir_image {
   std::unique_ptr<weir::image::Image> image;
   std::unique_ptr<weir::image::EscapedPages> escaped;
+  std::unique_ptr<weir::image::BackgroundFill> background;  // ends first
 };
 
 namespace weir::collector {
@@ -28,6 +30,12 @@ class Marker;
 
 enum class Filling { lazy, eager, eager_verified, background };
 
+struct OpenOptions {
+  Filling filling = Filling::lazy;
+  std::vector<image::NamedRange> names;
+  std::string hot_list;  // a path; empty: none
+};
+
 class Images {
  public:
   static constexpr std::size_t kMost = 16;
@@ -35,14 +43,15 @@ class Images {
   explicit Images(Heap& heap) : heap_(heap) {}
   ~Images();
 
-  Expected<weir_image*> open(const std::string& path, std::span<const image::NamedRange> names,
-                             Filling filling);
+  Expected<weir_image*> open(const std::string& path, const OpenOptions& options);
   std::size_t size() const { return count_.load(std::memory_order_acquire); }
   weir_image& operator[](std::size_t index) const { return *images_[index]; }
   // The image that an address lies in; nullptr: none.
   image::Image* find(Address address) const;
   // Brings in what lies in images of a range. Errors: those of Image::bring_in.
   Expected<> prefault(Range range) const;
+
+  void after_fork_in_child();
 
   // -- The world stopped --
   // What may refer to something that the cycle is to mark. Answers how many bytes that were.
@@ -52,7 +61,8 @@ class Images {
 
  private:
   Expected<faults::FaultServer*> server();
-  Expected<> fill_all(const image::Image& image, Filling filling) const;
+  Expected<> fill(weir_image& opened, const OpenOptions& options) const;
+  Expected<> fill_all(image::Image& image, Filling filling) const;
 
   Heap& heap_;
   std::unique_ptr<faults::FaultServer> own_server_;  // where the barrier has none

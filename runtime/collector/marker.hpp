@@ -27,7 +27,7 @@ class Marker final : public Tracer<Marker> {
   Marker& operator=(const Marker&) = delete;
 
   void add(Address object) {  // null is ignored, and so are objects of images
-    if (committed_.contains(object)) edge(Address(), object);
+    if (space_.region().contains(object)) edge(Address(), object);
   }
   void edge(Address /*slot*/, Address target) {
     if (scope_ == Scope::young) {

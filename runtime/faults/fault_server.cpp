@@ -2,7 +2,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "runtime/os/fd_passing.hpp"
@@ -64,6 +66,7 @@ FaultServer::~FaultServer() {
   for (Range range = any_range(); !range.empty(); range = any_range()) (void)!release(range);
   os::FaultGate::delist(*this);
   thread_.reset();
+  team_.reset();
 }
 
 Range FaultServer::any_range() const {
@@ -79,6 +82,15 @@ Expected<> FaultServer::start_thread_if_needed() {
   return {};
 }
 
+// Without one the thread does it all: slower, no more.
+void FaultServer::start_team() {
+  if (team_ != nullptr || thread_ == nullptr) return;
+  auto team = FillTeam::start(space_, std::max(std::thread::hardware_concurrency(), 2u) - 1);
+  if (!team) return;
+  team_ = std::move(*team);
+  thread_->hand_over_to(*team_);
+}
+
 Expected<> FaultServer::add(Range range, const Answerers& more) {
   os::FaultGate::Changing change;
   const bool resolved_in_kernel = more.source == nullptr && features().has(UffdFeature::wp_async) &&
@@ -86,6 +98,7 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
   if (!resolved_in_kernel)
     if (auto started = start_thread_if_needed(); !started) return started;
 
+  if (more.source != nullptr && more.source->is_slow()) start_team();
   Answerers who = more;
   FaultSpace::Table next;
   if (auto* known = space_.table.find_exactly(range); known != nullptr) {
@@ -307,7 +320,7 @@ ServerCounters FaultServer::counters() const {
   counters.answered = answered_by_signal_.load(std::memory_order_relaxed);
   counters.unknown = unknown_by_signal_.load(std::memory_order_relaxed);
   if (thread_ != nullptr) {
-    counters.answered += thread_->answered();
+    counters.answered += thread_->answered() + (team_ != nullptr ? team_->answered() : 0);
     counters.deferred = thread_->deferred();
     counters.unknown += thread_->unknown();
     counters.wakeups = thread_->wakeups();
@@ -331,8 +344,14 @@ void FaultServer::after_fork_in_child() noexcept {
     thread_->forget_after_fork();
     (void)thread_.release();  // its state may be half changed; the thread itself is not here
   }
+  const bool had_team = team_ != nullptr;
+  if (had_team) {
+    team_->forget_after_fork();
+    (void)team_.release();
+  }
   auto reopened = reopen();
   if (reopened && had_thread) reopened = start_thread_if_needed();
+  if (reopened && had_team) start_team();
   if (reopened) return;
   // Nobody would answer: protection that cannot be had is better than protection that blocks.
   space_.own(Userfaultfd());

@@ -107,11 +107,13 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   Expected<> fill_missing(Range range);
   Range any_range() const;
   Expected<> start_thread_if_needed();
+  void start_team();
   Expected<> register_everything();
   Expected<> reopen();
 
   Options options_;
   FaultSpace space_;
+  std::unique_ptr<FillTeam> team_;  // once there is a slow source
   std::unique_ptr<HandlerThread> thread_;
   std::atomic<std::size_t> answered_by_signal_{0};
   std::atomic<std::size_t> unknown_by_signal_{0};

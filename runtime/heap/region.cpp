@@ -38,7 +38,7 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
     offsets[i] = total;
     total += round_up(arenas * per_arena[i], kHugePage);
   }
-  auto memory = os::Mapping::reserve(total, kHugePage);
+  auto memory = os::Mapping::reserve_apart(total, kHugePage);
   if (!memory) return Unexpected(memory.error());
   region.memory_ = std::move(*memory);
   auto cards = os::Mapping::reserve(kAddressSpace.size >> barrier::kCardShift, kHugePage);

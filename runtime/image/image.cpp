@@ -30,6 +30,7 @@ class Image::Source final : public faults::PageSource {
   bool is_filled(std::size_t offset) const noexcept override {
     return pager_.is_there(cluster(offset), offset & (kClusterBytes - 1));
   }
+  bool is_slow() const noexcept override { return true; }
   void removed(std::size_t offset, std::size_t bytes) noexcept override {
     pager_.removed(segment_.first_cluster, offset, bytes);
   }
@@ -188,6 +189,13 @@ const Image::Segment* Image::segment_of(Address address) const {
   for (const auto& segment : segments_)
     if (segment->range.contains(address)) return segment.get();
   return nullptr;
+}
+
+Range Image::range_of(std::size_t cluster) const {
+  for (const auto& segment : segments_)
+    if (cluster - segment->first_cluster < segment->clusters())
+      return segment->cluster(cluster - segment->first_cluster);
+  return {};
 }
 
 bool Image::is_at_saved_address() const {

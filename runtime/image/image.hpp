@@ -50,6 +50,7 @@ class Image {
   std::span<const std::unique_ptr<Segment>> segments() const { return segments_; }
   const Segment* segment_of(Address address) const;
   bool contains(Address address) const { return segment_of(address) != nullptr; }
+  Range range_of(std::size_t cluster) const;
   bool is_at_saved_address() const;
   // Null: it has no such root, or the root was null.
   Address root(std::string_view name) const;

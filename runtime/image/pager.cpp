@@ -1,11 +1,25 @@
 #include "runtime/image/pager.hpp"
 
+#include <algorithm>
+
 #include "runtime/os/futex.hpp"
 #include "runtime/os/last_words.hpp"
 #include "runtime/os/page_size.hpp"
 #include "runtime/os/text_buffer.hpp"
 
 namespace weir::image {
+namespace {
+
+thread_local bool is_ahead = false;
+
+}  // namespace
+
+Pager::Ahead::Ahead() {
+  is_ahead = true;
+}
+Pager::Ahead::~Ahead() {
+  is_ahead = false;
+}
 
 Expected<std::unique_ptr<Pager>> Pager::create(const ImageFile& file, Conversion conversion,
                                                unsigned at_once) {
@@ -27,24 +41,12 @@ Expected<> Pager::set_up(unsigned at_once) {
   pages_ = std::move(*pages);
   order_ = std::move(*order);
 
-  bool is_used[kCodecs.size()] = {};
-  for (std::size_t i = 0; i < clusters; ++i)
-    is_used[static_cast<std::size_t>(file_.entry(i).codec)] = true;
   workplaces_ = std::make_unique<Workplace[]>(at_once);
   workplace_count_ = at_once;
   for (unsigned i = 0; i < at_once; ++i) {
-    for (const Codec codec : kCodecs) {
-      if (!is_used[static_cast<std::size_t>(codec)]) continue;
-      auto decoder = Decoder::create(codec);
-      if (!decoder) return Unexpected(decoder.error());
-      workplaces_[i].decoders[static_cast<std::size_t>(codec)] = std::move(*decoder);
-    }
-    auto encoded = os::OffHeapArray<std::byte>::create(kMostStored);
-    if (!encoded) return Unexpected(encoded.error());
-    auto payload = os::OffHeapArray<std::uint64_t>::create(kPayloadBytes / sizeof(std::uint64_t));
-    if (!payload) return Unexpected(payload.error());
-    workplaces_[i].encoded = std::move(*encoded);
-    workplaces_[i].payload = std::move(*payload);
+    auto reader = ClusterReader::create(file_);
+    if (!reader) return Unexpected(reader.error());
+    workplaces_[i].reader = std::move(*reader);
   }
   return {};
 }
@@ -54,7 +56,7 @@ PagerCounters Pager::counters() const {
 }
 
 std::span<const std::atomic<std::uint32_t>> Pager::order() const {
-  return order_.span().first(ordered_.load());
+  return order_.span().first(std::min(ordered_.load(), order_.size()));
 }
 
 std::atomic<std::uint8_t>& Pager::page(std::size_t cluster, std::size_t offset) {
@@ -114,7 +116,7 @@ void Pager::removed(std::size_t cluster, std::size_t offset, std::size_t bytes) 
 
 UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexcept {
   const std::uint32_t back = file_.entry(target.cluster).continues;
-  if (back != 0 && state(target.cluster) == ClusterState::lazy) {
+  if (back != 0 && states_[target.cluster].load() == kLazy) {
     const std::size_t bytes = back * kClusterBytes;
     const UffdOutcome outcome = fill({target.cluster - back, target.offset - bytes,
                                       target.metadata - bytes / heap::kGranuleBytes, 0},
@@ -122,9 +124,12 @@ UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexce
     if (outcome != UffdOutcome::done) return outcome;
   }
   for (;;) {
-    std::uint32_t state = kLazy;
-    if (states_[target.cluster].compare_exchange_strong(state, kFilling))
-      return fill_claimed(target, filler);
+    std::uint32_t state = states_[target.cluster].load();
+    if (state == kLazy || state == kPartly) {
+      if (states_[target.cluster].compare_exchange_strong(state, kFilling))
+        return fill_claimed(target, filler, state);
+      continue;
+    }
     if (state == kDamaged) return filler.poison(target.offset, kClusterBytes);
     if (state == kFilled) break;
     (void)settled_state(target.cluster);
@@ -137,22 +142,13 @@ UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexce
   return outcome;
 }
 
-bool Pager::decode(std::size_t cluster, Workplace& at) noexcept {
-  const ClusterEntry& entry = file_.entry(cluster);
-  const auto payload = std::as_writable_bytes(at.payload.span());
-  const auto encoded = file_.read(cluster, at.encoded.span());
-  if (!encoded) return false;
-  Decoder& decoder = *at.decoders[static_cast<std::size_t>(entry.codec)];
-  if (!decoder.decode(*encoded, payload)) return false;
-  read_bytes_.fetch_add(entry.stored);
-  const Cluster decoded(payload);
-  return decoded.check_metadata(conversion_.kinds, entry.continues != 0) &&
-         (conversion_.translation.is_identity() ||
-          decoded.translate(conversion_.translation, conversion_.format));
-}
-
-UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler) noexcept {
+UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler,
+                                std::uint32_t before) noexcept {
   const ClusterEntry& entry = file_.entry(target.cluster);
+  const std::size_t there = filler.count().all();
+  // Before the pages: who waits for them goes on at once, and may ask.
+  filled_.fetch_add(1);
+  if (!is_ahead) record(target.cluster);
   UffdOutcome outcome = UffdOutcome::done;
   if (entry.is_absent()) {
     *target.metadata = heap::MetadataByte::free_start().value();
@@ -162,17 +158,17 @@ UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler
     return give_up(target, filler);  // nobody can tell what lies here
   } else {
     const Desk desk(*this);
-    if (!decode(target.cluster, desk.place())) return give_up(target, filler);
-    const Cluster decoded(std::as_writable_bytes(desk.place().payload.span()));
-    std::memcpy(target.metadata, decoded.metadata(), kClusterMetadata);
-    outcome = put(target, decoded.objects().data(), filler);
+    const auto decoded = desk.place().reader.read(file_, target.cluster, conversion_);
+    if (!decoded) return give_up(target, filler);
+    read_bytes_.fetch_add(entry.stored);
+    std::memcpy(target.metadata, decoded->metadata(), kClusterMetadata);
+    outcome = put(target, decoded->objects().data(), filler);
   }
   if (outcome != UffdOutcome::done) {
-    settle(target.cluster, kLazy);
+    filled_.fetch_sub(1);
+    settle(target.cluster, filler.count().all() != there ? kPartly : before);
     return outcome;
   }
-  filled_.fetch_add(1);
-  order_[ordered_.fetch_add(1)].store(static_cast<std::uint32_t>(target.cluster));
   settle(target.cluster, kFilled);
   return outcome;
 }
@@ -202,10 +198,17 @@ UffdOutcome Pager::put(const Target& target, const std::byte* objects,
 UffdOutcome Pager::give_up(const Target& target, faults::PageFiller& filler) noexcept {
   // The sentence first: whoever waits goes on to his SIGBUS with the poison.
   tell_damaged(target.cluster);
-  const UffdOutcome outcome = filler.poison(target.offset, kClusterBytes);
+  filled_.fetch_sub(1);
   damaged_.fetch_add(1);
+  const UffdOutcome outcome = filler.poison(target.offset, kClusterBytes);
   settle(target.cluster, kDamaged);
   return outcome;
+}
+
+// A cluster that has to be tried again may be there twice.
+void Pager::record(std::size_t cluster) noexcept {
+  const std::size_t at = ordered_.fetch_add(1);
+  if (at < order_.size()) order_[at].store(static_cast<std::uint32_t>(cluster));
 }
 
 void Pager::tell_damaged(std::size_t cluster) noexcept {

@@ -1,7 +1,9 @@
 // Brings the clusters of an image into memory, each as a whole, when one of its pages is missed.
 //
 //   lazy --claimed--> filling --> filled
-//                        '------> damaged      its pages are poisoned
+//            ^           |------> damaged      its pages are poisoned
+//            |           v
+//            '--------- partly                 the address space is changing: it is asked for again
 //
 // Several clusters are filled at once, each with a decoder and buffers of its own; whoever wants
 // one that is being filled waits for it. A cluster whose first bytes belong to an object that began
@@ -15,8 +17,7 @@
 
 #include "runtime/faults/page_source.hpp"
 #include "runtime/heap/metadata.hpp"
-#include "runtime/image/cluster.hpp"
-#include "runtime/image/image_file.hpp"
+#include "runtime/image/cluster_reader.hpp"
 #include "runtime/os/off_heap.hpp"
 
 namespace weir::image {
@@ -27,13 +28,6 @@ struct PagerCounters {
   std::size_t filled = 0;   // clusters, those without objects included
   std::size_t damaged = 0;  // clusters
   std::size_t read_bytes = 0;
-};
-
-// How what comes from the file becomes what is right here.
-struct Conversion {
-  KindMap kinds;
-  Translation translation;
-  SlotFormat format;
 };
 
 class Pager {
@@ -56,28 +50,32 @@ class Pager {
   void removed(std::size_t cluster, std::size_t offset, std::size_t bytes) noexcept;
   bool is_there(std::size_t cluster, std::size_t offset) const noexcept;
 
-  ClusterState state(std::size_t cluster) const {
-    return states_[cluster].load() == kFilled    ? ClusterState::filled
-           : states_[cluster].load() == kLazy    ? ClusterState::lazy
-           : states_[cluster].load() == kDamaged ? ClusterState::damaged
-                                                 : ClusterState::filling;
-  }
+  ClusterState state(std::size_t cluster) const { return state_of(states_[cluster].load()); }
   // The same, once nobody is filling it any more.
   ClusterState settled_state(std::size_t cluster) const noexcept;
   PagerCounters counters() const;
-  // In the order in which they were filled, the last of them perhaps missing.
+  // While it lives, what this thread fills is not what somebody touched.
+  struct Ahead {
+    Ahead();
+    ~Ahead();
+    Ahead(const Ahead&) = delete;
+    Ahead& operator=(const Ahead&) = delete;
+  };
+  // Those that were touched, in that order; the last ones perhaps not yet.
   std::span<const std::atomic<std::uint32_t>> order() const;
 
  private:
-  static constexpr std::uint32_t kLazy = 0, kFilling = 1, kFilled = 2, kDamaged = 3;
+  static constexpr std::uint32_t kLazy = 0, kFilling = 1, kFilled = 2, kDamaged = 3, kPartly = 4;
+  // Some pages of a cluster that is partly there may have been written: it counts as filled.
+  static constexpr ClusterState state_of(std::uint32_t state) {
+    return state == kPartly ? ClusterState::filled : static_cast<ClusterState>(state);
+  }
   // What was given back by the program: zeros when next touched, and then there again.
   static constexpr std::uint8_t kInImage = 0, kGone = 1, kZeros = 2;
 
   struct Workplace {
     std::atomic<std::uint32_t> busy{0};
-    std::unique_ptr<Decoder> decoders[kCodecs.size()];
-    os::OffHeapArray<std::byte> encoded;
-    os::OffHeapArray<std::uint64_t> payload;
+    ClusterReader reader;
   };
   class Desk;
 
@@ -85,11 +83,12 @@ class Pager {
       : file_(file), conversion_(std::move(conversion)) {}
   Expected<> set_up(unsigned at_once);
   void settle(std::size_t cluster, std::uint32_t state) noexcept;
-  bool decode(std::size_t cluster, Workplace& at) noexcept;
-  UffdOutcome fill_claimed(const Target& target, faults::PageFiller& filler) noexcept;
+  UffdOutcome fill_claimed(const Target& target, faults::PageFiller& filler,
+                           std::uint32_t before) noexcept;
   UffdOutcome put(const Target& target, const std::byte* objects,
                   faults::PageFiller& filler) noexcept;
   UffdOutcome give_up(const Target& target, faults::PageFiller& filler) noexcept;
+  void record(std::size_t cluster) noexcept;
   void tell_damaged(std::size_t cluster) noexcept;
   std::atomic<std::uint8_t>& page(std::size_t cluster, std::size_t offset);
   const std::atomic<std::uint8_t>& page(std::size_t cluster, std::size_t offset) const;

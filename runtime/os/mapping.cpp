@@ -8,6 +8,13 @@
 
 #include "runtime/os/page_size.hpp"
 
+#if defined(__SANITIZE_THREAD__)
+#define WEIR_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEIR_THREAD_SANITIZER
+#endif
+#endif
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -48,6 +55,21 @@ Expected<Mapping> Mapping::reserve(std::size_t bytes, std::size_t alignment) {
   auto range = map_aligned(bytes, alignment, PROT_NONE);
   if (!range) return Unexpected(range.error());
   return Mapping(*range);
+}
+
+Expected<Mapping> Mapping::reserve_apart(std::size_t bytes, std::size_t alignment) {
+  auto somewhere = reserve(bytes, alignment);
+#ifndef WEIR_THREAD_SANITIZER  // it knows where an application's memory lies
+  if (!somewhere) return somewhere;
+  constexpr std::uint64_t kFirst = std::uint64_t{16} << 40;
+  constexpr std::uint64_t kPlaces = std::uint64_t{64} << 40;
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15u;  // spreads; 2^64 by the golden ratio
+  const std::uint64_t hash = (somewhere->range().begin.value() >> 12) * kOdd;
+  const Address wanted(kFirst + (hash >> 18) % kPlaces);
+  auto apart = reserve_at({wanted.align_down(alignment), somewhere->range().size});
+  if (apart) return apart;
+#endif
+  return somewhere;
 }
 
 Expected<Mapping> Mapping::reserve_at(Range range) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -63,6 +64,10 @@ void OracleGraph::check_object(const void* table, std::size_t id) const {
   }
   for (std::size_t word = kHeader + kEdges; word < node.words; ++word)
     REQUIRE(words[word] == pattern(id, word));
+}
+
+bool OracleGraph::refers_to(std::size_t from, std::size_t to) const {
+  return std::ranges::find(nodes_[from].edges, to) != std::end(nodes_[from].edges);
 }
 
 void OracleGraph::check(const void* table) const {

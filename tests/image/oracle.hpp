@@ -22,6 +22,7 @@ class OracleGraph {
   void* build(weir_mutator* mutator, const Kinds& kinds) const;
   void check(const void* table) const;
   void check_object(const void* table, std::size_t index) const;
+  bool refers_to(std::size_t from, std::size_t to) const;
   std::size_t size() const { return nodes_.size(); }
 
  private:
