@@ -229,6 +229,12 @@ bool FaultServer::serves_missing(Range range) const {
   return entry != nullptr && entry->value.source != nullptr;
 }
 
+bool FaultServer::is_missing(Address page) const {
+  auto* entry = const_cast<FaultSpace::Table&>(space_.table).find(page);
+  return entry != nullptr && entry->value.source != nullptr &&
+         !entry->value.source->is_filled(entry->value.offset_of(page));
+}
+
 void FaultServer::settle() const {
   if (thread_ == nullptr) return;
   if (features().has(UffdFeature::event_remove) || thread_->remote_spaces() != 0) thread_->settle();

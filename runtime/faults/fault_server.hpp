@@ -64,6 +64,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   UffdResult protect(Range range) const;
   UffdResult unprotect(Range range, WakeMode wake = WakeMode::wake) const;
   bool serves_missing(Range range) const;  // fault gate held
+  bool is_missing(Address page) const;     // its source has not brought it in; fault gate held
 
   // Returns when everything that a program was told to go on after (a MADV_DONTNEED, with
   // UffdFeature::event_remove; the fork of another process) has reached the handlers. Nothing held.

@@ -2,8 +2,11 @@
 // never leaves them: what is not there reads as zero, and ok() is false from then on.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,10 +18,10 @@ class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) : rest_(bytes) {}
 
-  std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
-  std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
-  std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
-  std::uint64_t u64() { return number(8); }
+  std::uint8_t u8() { return number<std::uint8_t>(); }
+  std::uint16_t u16() { return number<std::uint16_t>(); }
+  std::uint32_t u32() { return number<std::uint32_t>(); }
+  std::uint64_t u64() { return number<std::uint64_t>(); }
   std::span<const std::byte> bytes(std::size_t count) {
     if (count > rest_.size()) {
       ok_ = false;
@@ -44,11 +47,16 @@ class ByteReader {
   }
 
  private:
-  std::uint64_t number(std::size_t size) {
-    std::uint64_t value = 0;
-    const auto taken = bytes(size);
-    for (std::size_t i = taken.size(); i-- > 0;)
-      value = value << 8 | static_cast<std::uint64_t>(taken[i]);
+  template <class Number>
+  Number number() {
+    Number value = 0;
+    const auto taken = bytes(sizeof(Number));
+    if (taken.empty()) return value;
+    std::memcpy(&value, taken.data(), sizeof value);
+    if constexpr (std::endian::native == std::endian::big) {
+      auto* const first = reinterpret_cast<std::byte*>(&value);
+      std::reverse(first, first + sizeof value);
+    }
     return value;
   }
 

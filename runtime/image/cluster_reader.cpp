@@ -3,12 +3,9 @@
 namespace weir::image {
 
 Expected<ClusterReader> ClusterReader::create(const ImageFile& file) {
-  bool is_used[kCodecs.size()] = {};
-  for (std::size_t i = 0; i < file.clusters(); ++i)
-    is_used[static_cast<std::size_t>(file.entry(i).codec)] = true;
   ClusterReader reader;
   for (const Codec codec : kCodecs) {
-    if (!is_used[static_cast<std::size_t>(codec)]) continue;
+    if (!file.uses(codec)) continue;
     auto decoder = Decoder::create(codec);
     if (!decoder) return Unexpected(decoder.error());
     reader.decoders_[static_cast<std::size_t>(codec)] = std::move(*decoder);

@@ -64,14 +64,18 @@ Expected<std::unique_ptr<Image>> Image::open(ImageFile file, const heap::Kinds& 
   return image;
 }
 
+// Whoever waits for a page that is not there any more gets SIGSEGV, never zeros. A barrier on the
+// same userfaultfd is detached last, since its end would fill all that is missing; any other first,
+// since its end may make the memory accessible.
 Image::~Image() {
+  const bool is_first = options_.barrier != nullptr && options_.barrier->server() == nullptr;
   for (const auto& segment : segments_) {
-    // Whoever waits for a page that is not there any more gets SIGSEGV, never zeros.
+    if (segment->is_watched && is_first) (void)options_.barrier->detach(segment->range);
     if (segment->is_served) {
       (void)os::set_access(segment->range, os::Access::none);
       (void)options_.server->release(segment->range, faults::FaultServer::Unfilled::abandon);
     }
-    if (segment->is_watched) (void)options_.barrier->detach(segment->range);
+    if (segment->is_watched && !is_first) (void)options_.barrier->detach(segment->range);
   }
 }
 

@@ -75,6 +75,8 @@ Expected<> ImageFile::read_tables() {
   auto entries = decode_index(index, header_, directory_);
   if (!entries) return Unexpected(entries.error());
   index_ = std::move(*entries);
+  for (const ClusterEntry& entry : index_)
+    if (!entry.is_absent()) codecs_[static_cast<std::size_t>(entry.codec)] = true;
   return {};
 }
 
@@ -83,7 +85,8 @@ ImageFile::ImageFile(ImageFile&& other) noexcept
       path_(std::move(other.path_)),
       header_(other.header_),
       directory_(std::move(other.directory_)),
-      index_(std::move(other.index_)) {}
+      index_(std::move(other.index_)),
+      codecs_(other.codecs_) {}
 
 ImageFile& ImageFile::operator=(ImageFile&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -91,6 +94,7 @@ ImageFile& ImageFile::operator=(ImageFile&& other) noexcept {
   std::swap(header_, other.header_);
   std::swap(directory_, other.directory_);
   std::swap(index_, other.index_);
+  std::swap(codecs_, other.codecs_);
   return *this;
 }
 

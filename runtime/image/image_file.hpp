@@ -24,6 +24,7 @@ class ImageFile {
   std::size_t clusters() const { return index_.size(); }
   const ClusterEntry& entry(std::size_t cluster) const { return index_[cluster]; }
 
+  bool uses(Codec codec) const { return codecs_[static_cast<std::size_t>(codec)]; }
   // The encoded bytes of a cluster that is not absent, at the beginning of `scratch` (kMostStored),
   // as the checksum wants them. Error invalid_argument: damaged or truncated. For the fault path.
   Expected<Bytes> read(std::size_t cluster, Buffer scratch) const noexcept;
@@ -37,6 +38,7 @@ class ImageFile {
   Header header_;
   Directory directory_;
   ClusterIndex index_;
+  std::array<bool, kCodecs.size()> codecs_{};
 };
 
 }  // namespace weir::image

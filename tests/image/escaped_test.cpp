@@ -64,11 +64,20 @@ void for_each_barrier(const char* name, Body body) {
   const OracleGraph graph({.objects = kObjects, .seed = seed_for(name)});
   const TestPath path("image");
   save_graph(graph, path);
+  std::vector<weir_config> configs;
+  for (const weir_barrier barrier : kBarriers) configs.push_back(verified(barrier));
+  // The classical set-up, and no generations at all.
+  configs.push_back(verified(WEIR_BARRIER_UFFD_THREAD));
+  configs.back().arena = WEIR_ARENA_MISSING_WP;
+  configs.push_back(verified(WEIR_BARRIER_AUTO));
+  configs.back().generations = false;
   unsigned ran = 0;
-  for (const weir_barrier barrier : kBarriers) {
-    CAPTURE(static_cast<int>(barrier));
-    if (!TestHeap::can_be_made(verified(barrier))) continue;
-    const TestHeap heap(verified(barrier));
+  for (const weir_config& config : configs) {
+    CAPTURE(static_cast<int>(config.barrier));
+    CAPTURE(static_cast<int>(config.arena));
+    CAPTURE(config.generations);
+    if (!TestHeap::can_be_made(config)) continue;
+    const TestHeap heap(config);
     const Kinds kinds(heap);
     const TestMutator mutator(heap, kPrecise);
     weir_image* image = open_image(heap, path);
