@@ -44,8 +44,7 @@ std::string Dictionary::word(std::size_t number) {
 }
 
 std::string Dictionary::meaning(std::size_t number) {
-  return "the " + std::to_string(number) + "th word, which means what " +
-         word(number * 7 % 1000003) + " means to those who know " + word(number * 13 % 1000003);
+  return "the " + std::to_string(number) + "th word, and akin to " + word(number * 7 % 1000003);
 }
 
 void* Dictionary::build(weir_mutator* mutator, std::size_t count) {

@@ -9,8 +9,8 @@ char letter_of(const weir_image& image, std::size_t cluster) {
   if (image.image->file().entry(cluster).is_absent()) return ' ';
   switch (image.image->pager().state(cluster)) {
     case image::ClusterState::lazy:
-    case image::ClusterState::filling:
       return '.';
+    case image::ClusterState::filling:  // all there, and about to be told
     case image::ClusterState::filled:
       return image.escaped->is_modified(cluster) ? '*' : '#';
     case image::ClusterState::damaged:
