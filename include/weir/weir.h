@@ -390,6 +390,95 @@ weir_status weir_finalizer_thread(weir_heap* heap, bool on);
 /* The same number for the object's whole life; objects rarely share one. */
 uint64_t weir_identity_hash(weir_heap* heap, const void* object);
 
+/* ---- Images ----------------------------------------------------------------------------------*/
+
+/* A heap on disk. Opened again it costs what is touched of it: its pages come, 64 KiB at a time,
+ * when they are. Its objects live as long as the heap that it is open in, whatever refers to them;
+ * they are written and refer to others like any. docs/image.md has the rest. */
+typedef struct weir_image weir_image;
+
+/* Memory outside the heap whose address differs from process to process: slots that point into it
+ * are saved by its name. */
+typedef struct weir_image_name {
+  const char* name;
+  const void* begin;
+  size_t bytes;
+} weir_image_name;
+
+typedef struct weir_image_root {
+  const char* name;
+  void* object; /* its start, or NULL */
+} weir_image_root;
+
+typedef enum weir_codec { WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE } weir_codec;
+
+typedef struct weir_image_save_config {
+  const weir_image_root* roots; /* what they reach is saved */
+  size_t root_count;
+  const weir_image_name* names;
+  size_t name_count;
+  /* Slots that point into the program or a library that is loaded are saved by its build id and an
+   * offset. What slots hold besides, numbers with a tag say, is saved as it is. Default true. */
+  bool modules;
+  const void* user_data; /* the embedder's own; at most 32 MiB */
+  size_t user_bytes;
+  weir_codec codec; /* default ZLIB */
+  unsigned threads; /* at most as many as mark; 0: those */
+} weir_image_save_config;
+void weir_image_save_config_init(weir_image_save_config* config);
+
+/* [collects] Writes what the named roots reach, and all of the image that is open in the heap, to a
+ * file beside `path`, which gets that name when it is whole and on disk. Mutators are stopped
+ * meanwhile. Not saved: weak references, ephemerons, finalizers, pins; an object of a kind that
+ * reaches outside the heap is an error. `config` NULL: no roots. */
+weir_status weir_image_save(weir_mutator* mutator, const char* path,
+                            const weir_image_save_config* config);
+
+typedef enum weir_image_filling {
+  WEIR_IMAGE_LAZY,         /* what is touched, when it is */
+  WEIR_IMAGE_EAGER,        /* everything, before the call returns; by all cores */
+  WEIR_IMAGE_EAGER_VERIFY, /* the same; damage anywhere is an error */
+  WEIR_IMAGE_BACKGROUND    /* by a thread, besides what is touched */
+} weir_image_filling;
+
+typedef struct weir_image_open_config {
+  weir_image_filling filling;
+  const weir_image_name* names; /* those that it was saved with */
+  size_t name_count;
+  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: a thread brings these
+                           clusters in, before it does others. NULL, or no such file: none */
+} weir_image_open_config;
+
+/* Opens it in a heap that has its kinds, by name, and encodes slots alike: in about a millisecond,
+ * at the address that it was saved at, or where there is room; with conservative objects in it at
+ * its own address only. Any thread. `config` NULL: lazy. The image belongs to the heap. A damaged
+ * part is found when it is touched: SIGBUS, after a sentence on stderr. */
+weir_status weir_image_open(weir_heap* heap, const char* path, const weir_image_open_config* config,
+                            weir_image** image);
+/* WEIR_NOT_FOUND: no root has this name. */
+weir_status weir_image_root_get(weir_image* image, const char* name, void** object);
+/* Valid as long as the heap. */
+const void* weir_image_user_data(weir_image* image, size_t* bytes);
+
+/* Writes to `path` which clusters were brought in because they were touched, in that order: for the
+ * next start of the same image. */
+weir_status weir_image_hot_list(weir_image* image, const char* path);
+
+/* Brings in what of [begin, begin + bytes) lies in images and is not there yet: for buffers that
+ * are passed to system calls, where the kernel gets no page by itself (docs/image.md says when).
+ * WEIR_INVALID_ARGUMENT: some of it is damaged. */
+weir_status weir_prefault(weir_heap* heap, const void* begin, size_t bytes);
+
+typedef struct weir_image_statistics {
+  uint64_t clusters;        /* of 64 KiB */
+  uint64_t filled_clusters; /* that are in memory */
+  uint64_t damaged_clusters;
+  uint64_t read_bytes;    /* of the file, for them */
+  uint64_t escaped_pages; /* of the image, that refer to objects outside of it */
+  bool at_saved_address;
+} weir_image_statistics;
+void weir_image_get_statistics(weir_image* image, weir_image_statistics* statistics);
+
 /* ---- Looking into the heap -------------------------------------------------------------------*/
 
 typedef struct weir_object {
@@ -402,7 +491,7 @@ typedef struct weir_object {
 weir_status weir_object_at(weir_mutator* mutator, const void* address, weir_object* object);
 
 /* [collects] Collects, then calls `visit` for each live object, all other mutators stopped; it must
- * not allocate or call Weir. False ends the walk. */
+ * not allocate or call Weir. False ends the walk. Objects of images are left out. */
 typedef bool (*weir_walk_visit)(const weir_object* object, void* data);
 weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* data);
 

@@ -56,6 +56,10 @@ Expected<> AsyncBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {
   return Unexpected(error_of(result, "write-protecting memory", range));
 }
 
+Expected<> AsyncBarrier::arm_arriving_units(TrackedRange& tracked, UnitSpan span) {
+  return arm_when_filled(tracked, span);
+}
+
 Expected<> AsyncBarrier::disarm_units(TrackedRange& tracked, UnitSpan span) {
   count_system_call();
   const Range range = tracked.range_of(span);

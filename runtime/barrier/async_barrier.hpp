@@ -35,6 +35,7 @@ class AsyncBarrier final : public Barrier, public faults::WriteFaultHandler {
   Expected<> begin(TrackedRange& tracked) override;
   void end(TrackedRange& tracked) override;
   Expected<> arm_units(TrackedRange& tracked, UnitSpan span) override;
+  Expected<> arm_arriving_units(TrackedRange& tracked, UnitSpan span) override;
   Expected<> disarm_units(TrackedRange& tracked, UnitSpan span) override;
   Expected<> take_units(TrackedRange& tracked, UnitSpan span, Then then) override;
   Expected<> recover() override;

@@ -125,6 +125,18 @@ Expected<> Barrier::arm(Range part) {
   return {};
 }
 
+Expected<> Barrier::arm_arriving(Range part) {
+  const auto [tracked, armed] =
+      operate(part, "arming memory that is to come", [&](TrackedRange& t) {
+        const UnitSpan span = t.units_in(part);
+        t.about_to_arm(span);
+        auto done = arm_arriving_units(t, span);
+        if (done) armed_.fetch_add(span.count, std::memory_order_relaxed);
+        return done;
+      });
+  return armed;
+}
+
 Expected<> Barrier::disarm(Range part) {
   const auto [tracked, disarmed] = operate(part, "disarming memory", [&](TrackedRange& t) {
     UnitSpan armed;

@@ -52,6 +52,9 @@ class Barrier {
 
   // `part` is made of whole units and lies in one attached range; else misaligned, not_registered.
   Expected<> arm(Range part);
+  // The same for memory with a page source, of which nothing is there yet: pages arrive armed, and
+  // no hole is touched. Costs a bit for each unit.
+  Expected<> arm_arriving(Range part);
   Expected<> disarm(Range part);
   // Calls `sink` for each run of armed units that were written since they were armed, in address
   // order; returns how many bytes that were.
@@ -83,6 +86,11 @@ class Barrier {
   virtual void end(TrackedRange& tracked) = 0;
   // None of the units is armed yet. Sets their armed bits.
   virtual Expected<> arm_units(TrackedRange& tracked, UnitSpan span) = 0;
+  // The same for units that are not there. A mechanism whose protection is on pages that are there
+  // only sets the bits.
+  virtual Expected<> arm_arriving_units(TrackedRange& tracked, UnitSpan span) {
+    return arm_units(tracked, span);
+  }
   // Takes the protection off; the armed and dirty bits are cleared after it.
   virtual Expected<> disarm_units(TrackedRange& tracked, UnitSpan span) = 0;
   // All of `span` is mapped. Adds the written units to `taken`, and re-arms them or clears their

@@ -49,6 +49,8 @@ Expected<> CardBarrier::begin(TrackedRange& tracked) {
   auto cards = std::make_unique<Cards>();
   cards->table.covered = tracked.range;
   if (shared_.cards != nullptr && shared_.covered.contains(tracked.range)) {
+    if (!shared_.owned.contains(tracked.range))
+      if (auto memory = shared_.commit(tracked.range); !memory) return memory;
     cards->table.cards = shared_.card_of(tracked.range.begin);
   } else {
     auto own = os::OffHeapArray<std::uint8_t>::create(tracked.units().count);
@@ -65,6 +67,7 @@ void CardBarrier::end(TrackedRange& tracked) {
   os::FaultGate::Changing change;
   const std::unique_ptr<Cards> cards(cards_.find_exactly(tracked.range)->value);
   change.publish(cards_, cards_.without(tracked.range));
+  if (cards->own.empty() && !shared_.owned.contains(tracked.range)) shared_.discard(tracked.range);
 }
 
 std::uint8_t* CardBarrier::cards_of(const TrackedRange& tracked) {

@@ -13,8 +13,8 @@ class CardBarrier final : public Barrier {
  public:
   // Attached ranges that lie in `shared` have their cards there, so that one table, which somebody
   // else owns, serves all who mark. It starts as zeros, outlives the attachment, and is touched for
-  // parts that are armed or taken only: the rest needs no memory. Any other range has a table of
-  // its own.
+  // parts that are armed or taken only: the rest needs no memory. Outside of what the owner gives
+  // memory to, this does. Any other range has a table of its own.
   explicit CardBarrier(const CardTable& shared = {});
   ~CardBarrier() override { detach_all(); }
 
@@ -31,6 +31,10 @@ class CardBarrier final : public Barrier {
   Expected<> begin(TrackedRange& tracked) override;
   void end(TrackedRange& tracked) override;
   Expected<> arm_units(TrackedRange& tracked, UnitSpan span) override;
+  Expected<> arm_arriving_units(TrackedRange& tracked, UnitSpan span) override {
+    tracked.armed.set(span);  // its cards are clear: nobody can have written there
+    return {};
+  }
   Expected<> disarm_units(TrackedRange&, UnitSpan) override { return {}; }
   Expected<> take_units(TrackedRange& tracked, UnitSpan span, Then then) override;
   std::uint8_t* cards_of(const TrackedRange& tracked);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <weir/address.hpp>
+#include <weir/error.hpp>
 
 namespace weir::barrier {
 
@@ -13,6 +14,12 @@ inline constexpr unsigned kCardShift = 9;
 struct CardTable {
   Range covered;                  // whole pages
   std::uint8_t* cards = nullptr;  // of `covered`, at a multiple of 8; nullptr: no table
+  Range owned = {};  // the part whose cards have memory, or get it from the table's owner in time
+
+  // Memory for the cards of `range`, which is outside of `owned`; they are clear.
+  Expected<> commit(Range range) const;
+  // They are clear again, and need no memory.
+  void discard(Range range) const;
 
   std::uint8_t* card_of(Address a) const { return cards + ((a - covered.begin) >> kCardShift); }
   // Store first, then mark.

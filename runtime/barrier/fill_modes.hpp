@@ -1,6 +1,7 @@
 // Which missing pages arrive armed: what the barriers on userfaultfd answer to a page source.
 #pragma once
 
+#include <mutex>
 #include <shared_mutex>
 
 #include "runtime/barrier/tracked_range.hpp"
@@ -8,6 +9,13 @@
 #include "runtime/os/page_size.hpp"
 
 namespace weir::barrier {
+
+// Units that are not there yet: on_fill() finds the bits, and has their pages arrive protected.
+inline Expected<> arm_when_filled(TrackedRange& tracked, UnitSpan span) {
+  const std::lock_guard guard(tracked.lock);
+  tracked.armed.set(span);
+  return {};
+}
 
 // Fills runs of pages that are armed alike, with arm and take held off. `arrives_armed(page)` is
 // asked for armed pages only; unarmed ones arrive writable.

@@ -68,6 +68,10 @@ void UffdBarrier::end(TrackedRange& tracked) {
   (void)server_->release(tracked.range);
 }
 
+Expected<> UffdBarrier::arm_arriving_units(TrackedRange& tracked, UnitSpan span) {
+  return arm_when_filled(tracked, span);
+}
+
 Expected<> UffdBarrier::protect(TrackedRange& tracked, UnitSpan span) {
   const Range range = tracked.range_of(span);
   // Where holes cannot be armed they must not be there, unless a source fills them armed.
@@ -128,7 +132,11 @@ void UffdBarrier::on_removed(Range range) noexcept {
 void UffdBarrier::on_protection_lost(Range range) noexcept {
   TrackedRange* tracked = find(range.begin);
   if (tracked == nullptr) return;
-  tracked->dirty.set(tracked->ever_armed());
+  // What never came is no more written than before, and its holes must not be armed.
+  tracked->armed.for_runs(tracked->ever_armed(), true, [&](UnitSpan run) {
+    for (std::size_t unit = run.first; unit < run.end(); ++unit)
+      if (!server_->is_missing(tracked->range_of({unit, 1}).begin)) tracked->dirty.set(unit);
+  });
   count_extra(tracked->armed.count(tracked->ever_armed()));
 }
 

@@ -26,6 +26,7 @@ class UffdBarrier final : public TrappingBarrier, public faults::WriteFaultHandl
   UffdBarrier(BarrierKind kind, const BarrierTraits& traits,
               std::unique_ptr<faults::FaultServer> server);
   Expected<> begin(TrackedRange& tracked) override;
+  Expected<> arm_arriving_units(TrackedRange& tracked, UnitSpan span) override;
   void end(TrackedRange& tracked) override;
   Expected<> protect(TrackedRange& tracked, UnitSpan span) override;
   Expected<> unprotect(TrackedRange& tracked, UnitSpan span) noexcept override;

@@ -10,7 +10,7 @@ namespace {
 
 // An object's start, as tables keep it.
 weir_status check_object(collector::Heap& heap, const void* object, const char* doing) {
-  if (heap.space().is_object(Address(object))) return WEIR_OK;
+  if (heap.is_object(Address(object))) return WEIR_OK;
   return invalid(doing, "this is not the start of an object of the heap");
 }
 
@@ -175,5 +175,5 @@ weir_status weir_finalizer_thread(weir_heap* heap, bool on) {
 }
 
 uint64_t weir_identity_hash(weir_heap* heap, const void* object) {
-  return collector::mix(Address(object) - collector::Heap::of(heap).space().region().range().begin);
+  return collector::mix(collector::Heap::of(heap).identity_of(Address(object)));
 }

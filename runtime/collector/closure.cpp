@@ -12,6 +12,10 @@ Closure::Missed Closure::find() {
     parent_ = object.range.begin;
     trace_part(object, 0, object.range.size);
   });
+  heap_.images().for_each_edge([this](Address object, Address slot, Address target) {
+    parent_ = object;
+    edge(slot, target);
+  });
   return missed_;
 }
 

@@ -24,6 +24,7 @@ void Collection::run() {
     Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, nullptr);
     events.phase(Phase::dirty);
     scan_remembered(marker);
+    scan_images(marker);
     events.phase(Phase::roots);
     const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
     heap_.scan_roots(marker, scope_);
@@ -88,6 +89,10 @@ void Collection::scan_remembered(Marker& marker) {
     marker.scan_old_later(heap_.space_->region().range_of(index));
   });
   for (const Address object : heap_.reachers_) marker.rescan(object);
+}
+
+void Collection::scan_images(Marker& marker) {
+  if (heap_.images_.size() != 0) result_.scanned_bytes += heap_.images_.scan(marker, scope_);
 }
 
 // A thread that a signal stopped may stand between a store, which is in this cycle, and its mark.

@@ -38,6 +38,7 @@ class Collection {
  private:
   void prepare();
   void scan_remembered(Marker& marker);
+  void scan_images(Marker& marker);
   void mark(Marker& first);
   bool is_worth_a_team(const Marker& marker) const;
   void follow_ephemerons(Marker& marker);

@@ -32,7 +32,7 @@ void Ephemerons::index_waiting(const heap::Space& space, Marker& marker, Scope s
   const std::lock_guard guard(lock_);
   for (weir_ephemeron* ephemeron : pairs_.in(scope)) {
     if (ephemeron->key == Address()) continue;
-    if (space.is_marked(ephemeron->key)) {
+    if (space.lives(ephemeron->key)) {
       marker.add(ephemeron->value);
       continue;
     }
@@ -49,7 +49,7 @@ void Ephemerons::clear_dead(const heap::Space& space, Scope scope) {
     if (ephemeron->key == Address()) continue;
     // One by one in a minor cycle: the table may be as large as the last full one needed it.
     if (scope == Scope::young) waiting_.erase(ephemeron->key);
-    if (!space.is_marked(ephemeron->key)) ephemeron->key = ephemeron->value = Address();
+    if (!space.lives(ephemeron->key)) ephemeron->key = ephemeron->value = Address();
   }
   if (waiting_.size() != 0) waiting_.clear();
   pairs_.become_old();

@@ -75,7 +75,7 @@ bool Finalizers::find_dead(const heap::Space& space, Marker& marker, Scope scope
   const std::size_t first = scope == Scope::young ? old_count_ : 0;
   for (std::size_t i = first; i < registered_.size(); ++i) {
     Finalizer& finalizer = registered_[i];
-    if (finalizer.object == Address() || space.is_marked(finalizer.object)) continue;
+    if (finalizer.object == Address() || space.lives(finalizer.object)) continue;
     make_due(finalizer);
     marker.add(finalizer.object);
     finalizer = {};

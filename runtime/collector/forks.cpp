@@ -125,6 +125,7 @@ void Forks::lose_threads(Heap& heap) {
     heap.allocated_ += mutator->take_allocated();
   }
   heap.team_.after_fork_in_child();
+  heap.images_.after_fork_in_child();
   heap.finalizer_thread_.after_fork_in_child();
 }
 

@@ -1,11 +1,13 @@
 #include "runtime/collector/heap.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "runtime/barrier/selection.hpp"
 #include "runtime/collector/collection.hpp"
 #include "runtime/collector/cycle_statistics.hpp"
 #include "runtime/collector/forks.hpp"
+#include "runtime/collector/saving.hpp"
 #include "runtime/collector/settings.hpp"
 #include "runtime/observe/clock.hpp"
 #include "runtime/os/last_words.hpp"
@@ -106,6 +108,10 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   if (!events) return Unexpected(events.error());
   heap->events_ = std::move(*events);
   heap->set_budget();
+  if (!config->deterministic) {
+    std::random_device random;
+    heap->identity_ = std::uint64_t{random()} << 32 | random();
+  }
   Forks::add(*heap);
   return heap;
 }
@@ -457,6 +463,7 @@ weir_statistics Heap::statistics() {
 }
 
 std::optional<heap::Found> Heap::find(Mutator& mutator, Address address) {
+  if (image::Image* image = images_.find(address)) return image->look_up(address);
   const Runtime runtime(mutator.thread());  // no stop while a lock of the space is held
   mutator.mark_ends();
   {
@@ -467,6 +474,7 @@ std::optional<heap::Found> Heap::find(Mutator& mutator, Address address) {
 }
 
 std::optional<heap::Found> Heap::find(Address address) {
+  if (image::Image* image = images_.find(address)) return image->look_up(address);
   {
     const std::lock_guard guard(space_->lock());
     if (!space_->is_owned(address)) return space_->find(address);
@@ -485,6 +493,37 @@ std::optional<heap::Found> Heap::find(Address address) {
   }
   world_.resume();
   return found;
+}
+
+// ---- Images -------------------------------------------------------------------------------------
+
+Expected<weir_image*> Heap::open_image(const std::string& path, const OpenOptions& options) {
+  // No collection meanwhile: the barrier is the collecting thread's.
+  while (!wait_for_turn()) {
+  }
+  const std::unique_lock turn(cycle_lock_, std::adopt_lock);
+  return images_.open(path, options);
+}
+
+Expected<> Heap::save_image(Mutator& mutator, const std::string& path, const SaveOptions& options) {
+  Saving saving(*this, options);
+  if (auto ready = saving.prepare(path); !ready) return ready;
+  const auto save = [&] { saving.run(); };
+  if (auto done = look_around(mutator, save); !done) return done;
+  return saving.finish();
+}
+
+bool Heap::is_object(Address start) {
+  if (image::Image* image = images_.find(start)) {
+    const auto found = image->look_up(start);
+    return found && found->range.begin == start;
+  }
+  return space_->is_object(start);
+}
+
+std::uint64_t Heap::identity_of(Address object) const {
+  if (const image::Image* image = images_.find(object)) return image->identity_of(object);
+  return identity_ + (object - space_->region().range().begin);
 }
 
 }  // namespace weir::collector

@@ -16,6 +16,7 @@
 #include "runtime/collector/ephemerons.hpp"
 #include "runtime/collector/finalizer_thread.hpp"
 #include "runtime/collector/finalizers.hpp"
+#include "runtime/collector/images.hpp"
 #include "runtime/collector/mark_team.hpp"
 #include "runtime/collector/mark_work.hpp"
 #include "runtime/collector/marker.hpp"
@@ -31,6 +32,8 @@
 struct weir_heap {};
 
 namespace weir::collector {
+
+struct SaveOptions;
 
 class Heap final : public weir_heap, private threads::WorldOwner {
  public:
@@ -76,6 +79,15 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   std::optional<heap::Found> find(Mutator& mutator, Address address);
   std::optional<heap::Found> find(Address address);  // any thread, inside the runtime
 
+  // -- Images --
+  Expected<weir_image*> open_image(const std::string& path, const OpenOptions& options);
+  Expected<> save_image(Mutator& mutator, const std::string& path, const SaveOptions& options);
+  Images& images() { return images_; }
+  // Whether an object starts there, in the region or in an image. Any thread, inside the runtime.
+  bool is_object(Address start);
+  // A number that no two objects of the heap share, and that objects of an image keep.
+  std::uint64_t identity_of(Address object) const;
+
   heap::Space& space() { return *space_; }
   threads::World& world() { return world_; }
   Roots& roots() { return roots_; }
@@ -97,6 +109,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
  private:
   friend class Collection;
   friend class Forks;
+  friend class Images;
+  friend class Saving;
 
   explicit Heap(const weir_config& config);
   Expected<> set_up_generations();
@@ -135,6 +149,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   Ephemerons ephemerons_;
   Finalizers finalizers_;
   FinalizerThread finalizer_thread_;
+  Images images_{*this};
+  std::uint64_t identity_ = 0;  // of the region's first byte
 
   // Whoever stops the world holds it, from before the stop until everything about it is told.
   std::mutex cycle_lock_;

@@ -29,8 +29,8 @@ class Marker final : public Tracer<Marker> {
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
 
-  void add(Address object) {  // null is ignored
-    if (object != Address()) edge(Address(), object);
+  void add(Address object) {  // null is ignored, and so are objects of images
+    if (space_.region().contains(object)) edge(Address(), object);
   }
   void edge(Address /*slot*/, Address target) {
     if (scope_ == Scope::young) {

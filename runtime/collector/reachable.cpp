@@ -30,6 +30,12 @@ bool Reachable::index_ephemerons() {
 bool Reachable::walk(Address wanted) {
   if (!index_ephemerons()) return false;
   heap_.scan_roots(*this, Scope::all);
+  root_ = "an object of an image";
+  heap_.images().for_each_edge(
+      [this](Address, Address slot, Address target) { edge(slot, target); });
+  heap_.ephemerons().for_each([this](Address key, Address value) {
+    if (heap_.images().find(key) != nullptr) edge(Address(), value);
+  });
   for (std::size_t next = 0; next < queue_.size() && !out_of_memory_; ++next) {
     const Address object = queue_[next];
     if (object == wanted) return true;

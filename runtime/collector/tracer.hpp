@@ -55,7 +55,7 @@ class Tracer : public RootVisitor, public VisitorOwner {
   }
   void root_words(const char* /*what*/, Range words) override { visit_words(words); }
   void root_object(const char* /*what*/, Address object) override {
-    derived().edge(Address(), object);
+    if (committed_.contains(object)) derived().edge(Address(), object);  // not one of an image
   }
   void root_callback(const char* /*what*/, os::FunctionRef<void(weir_visitor*)> callback) override {
     call_back(callback);
@@ -84,7 +84,10 @@ class Tracer : public RootVisitor, public VisitorOwner {
   static constexpr std::size_t kWordBytes = sizeof(std::uintptr_t);
 
   Tracer(const heap::Space& space, const WordFormat& format)
-      : space_(space), format_(format), committed_(space.committed()) {
+      : Tracer(space, format, space.committed()) {}
+  // Hands on what lies in `reach`, whatever it is.
+  Tracer(const heap::Space& space, const WordFormat& format, Range reach)
+      : space_(space), format_(format), committed_(reach) {
     visitor_ = {committed_.begin.value(),
                 committed_.size,
                 format.slot_mask,

@@ -40,6 +40,10 @@ const char* barrier_name(const Heap& heap) {
 
 [[noreturn]] void give_up_on(Heap& heap, Address parent, Address slot, Address object) {
   heap::Space& space = heap.space();
+  if (heap.images().find(parent) != nullptr)
+    give_up("verify: an object was missed: %#" PRIxPTR ", referred to by %#" PRIxPTR
+            " of an image, whose page was written and not reported (barrier %s)",
+            object.value(), slot.value(), barrier_name(heap));
   const heap::Found from = space.describe(parent);
   const heap::Found to = space.describe(object);
   give_up("verify: an object was missed: %#" PRIxPTR " (%s, %zu bytes), referred to by %#" PRIxPTR
@@ -83,6 +87,7 @@ void check_trace(Heap& heap, Scope scope, std::size_t marked) {
 }
 
 void check_table(const heap::Space& space, const char* table, Address object) {
+  if (!space.region().contains(object)) return;  // of an image
   if (!space.is_object(object) || !space.is_marked(object))
     give_up("verify: %s refers to %#" PRIxPTR ", which is no live object", table, object.value());
 }

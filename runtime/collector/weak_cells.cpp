@@ -26,7 +26,7 @@ void WeakCells::destroy(weir_weak* weak) {
 void WeakCells::clear_dead(const heap::Space& space, Scope scope) {
   const std::lock_guard guard(lock_);
   for (weir_weak* weak : cells_.in(scope))
-    if (weak->object != Address() && !space.is_marked(weak->object)) weak->object = Address();
+    if (weak->object != Address() && !space.lives(weak->object)) weak->object = Address();
   cells_.become_old();
 }
 

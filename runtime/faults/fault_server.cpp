@@ -2,7 +2,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "runtime/os/fd_passing.hpp"
@@ -64,6 +66,7 @@ FaultServer::~FaultServer() {
   for (Range range = any_range(); !range.empty(); range = any_range()) (void)!release(range);
   os::FaultGate::delist(*this);
   thread_.reset();
+  team_.reset();
 }
 
 Range FaultServer::any_range() const {
@@ -79,6 +82,15 @@ Expected<> FaultServer::start_thread_if_needed() {
   return {};
 }
 
+// Without one the thread does it all: slower, no more.
+void FaultServer::start_team() {
+  if (team_ != nullptr || thread_ == nullptr) return;
+  auto team = FillTeam::start(space_, std::max(std::thread::hardware_concurrency(), 2u) - 1);
+  if (!team) return;
+  team_ = std::move(*team);
+  thread_->hand_over_to(*team_);
+}
+
 Expected<> FaultServer::add(Range range, const Answerers& more) {
   os::FaultGate::Changing change;
   const bool resolved_in_kernel = more.source == nullptr && features().has(UffdFeature::wp_async) &&
@@ -86,6 +98,7 @@ Expected<> FaultServer::add(Range range, const Answerers& more) {
   if (!resolved_in_kernel)
     if (auto started = start_thread_if_needed(); !started) return started;
 
+  if (more.source != nullptr && more.source->is_slow()) start_team();
   Answerers who = more;
   FaultSpace::Table next;
   if (auto* known = space_.table.find_exactly(range); known != nullptr) {
@@ -164,6 +177,27 @@ Expected<> FaultServer::fill_missing(Range range) {
   }
 }
 
+Expected<> FaultServer::bring_in(Range part) {
+  if (auto aligned = check_whole_pages(part, "bringing in missing pages"); !aligned) return aligned;
+  for (Address page = part.begin; page < part.end();) {
+    Answer answer = Answer::resolved;
+    {
+      const os::FaultGate::Operating gate;
+      auto* entry = space_.table.find(page);
+      if (entry == nullptr || entry->value.source == nullptr)
+        return fail(ErrorCode::not_registered, "bringing in missing pages", "nobody serves them",
+                    part);
+      if (!entry->value.source->is_filled(entry->value.offset_of(page)))
+        answer = space_.answer({page, false, false});
+    }
+    if (answer == Answer::retry_later)
+      ::sched_yield();  // holding nothing, as in fill_missing
+    else
+      page = page + os::page_size();
+  }
+  return {};
+}
+
 Expected<> FaultServer::release(Range range, Unfilled unfilled) {
   if (unfilled == Unfilled::fill)
     if (auto filled = fill_missing(range); !filled) return filled;
@@ -193,6 +227,12 @@ UffdResult FaultServer::unprotect(Range range, WakeMode wake) const {
 bool FaultServer::serves_missing(Range range) const {
   auto* entry = const_cast<FaultSpace::Table&>(space_.table).find_around(range);
   return entry != nullptr && entry->value.source != nullptr;
+}
+
+bool FaultServer::is_missing(Address page) const {
+  auto* entry = const_cast<FaultSpace::Table&>(space_.table).find(page);
+  return entry != nullptr && entry->value.source != nullptr &&
+         !entry->value.source->is_filled(entry->value.offset_of(page));
 }
 
 void FaultServer::settle() const {
@@ -286,7 +326,7 @@ ServerCounters FaultServer::counters() const {
   counters.answered = answered_by_signal_.load(std::memory_order_relaxed);
   counters.unknown = unknown_by_signal_.load(std::memory_order_relaxed);
   if (thread_ != nullptr) {
-    counters.answered += thread_->answered();
+    counters.answered += thread_->answered() + (team_ != nullptr ? team_->answered() : 0);
     counters.deferred = thread_->deferred();
     counters.unknown += thread_->unknown();
     counters.wakeups = thread_->wakeups();
@@ -310,8 +350,14 @@ void FaultServer::after_fork_in_child() noexcept {
     thread_->forget_after_fork();
     (void)thread_.release();  // its state may be half changed; the thread itself is not here
   }
+  const bool had_team = team_ != nullptr;
+  if (had_team) {
+    team_->forget_after_fork();
+    (void)team_.release();
+  }
   auto reopened = reopen();
   if (reopened && had_thread) reopened = start_thread_if_needed();
+  if (reopened && had_team) start_team();
   if (reopened) return;
   // Nobody would answer: protection that cannot be had is better than protection that blocks.
   space_.own(Userfaultfd());

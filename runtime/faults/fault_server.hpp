@@ -53,6 +53,8 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   Expected<> watch_writes(Range range, WriteFaultHandler& handler);
   // Missing pages of the range come from `source`. The range may be watched already, or later.
   Expected<> serve_missing(Range range, PageSource& source);
+  // Brings in what is missing of a part of a served range, in the calling thread.
+  Expected<> bring_in(Range part);
   // Ends both for exactly this range. What is still missing is filled first, unless `abandon`
   // (the memory is about to be unmapped). Whoever waits is woken.
   enum class Unfilled { fill, abandon };
@@ -62,6 +64,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   UffdResult protect(Range range) const;
   UffdResult unprotect(Range range, WakeMode wake = WakeMode::wake) const;
   bool serves_missing(Range range) const;  // fault gate held
+  bool is_missing(Address page) const;     // its source has not brought it in; fault gate held
 
   // Returns when everything that a program was told to go on after (a MADV_DONTNEED, with
   // UffdFeature::event_remove; the fork of another process) has reached the handlers. Nothing held.
@@ -105,11 +108,13 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   Expected<> fill_missing(Range range);
   Range any_range() const;
   Expected<> start_thread_if_needed();
+  void start_team();
   Expected<> register_everything();
   Expected<> reopen();
 
   Options options_;
   FaultSpace space_;
+  std::unique_ptr<FillTeam> team_;  // once there is a slow source
   std::unique_ptr<HandlerThread> thread_;
   std::atomic<std::size_t> answered_by_signal_{0};
   std::atomic<std::size_t> unknown_by_signal_{0};

@@ -17,6 +17,12 @@ Answer FaultSpace::answer(const Fault& fault) noexcept {
                                         : Answer::unknown;
 }
 
+bool FaultSpace::is_slow(const Fault& fault) noexcept {
+  const Table::Entry* entry = table.find(fault.address);
+  return entry != nullptr && !fault.write_protected && entry->value.source != nullptr &&
+         entry->value.source->is_slow();
+}
+
 Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   const Address page = address.align_down(os::page_size());
   const Table::Entry* entry = table.find(page);

@@ -43,6 +43,8 @@ class FaultSpace {
   using Table = os::RangeMap<Answerers>;
 
   Answer answer(const Fault& fault) noexcept;
+  // Whether its answer would come from a slow source.
+  bool is_slow(const Fault& fault) noexcept;
   // The same where nobody told which kind of fault it is (SIGBUS).
   Answer answer_untold(Address address, bool may_be_write) noexcept;
 

@@ -284,6 +284,16 @@ Expected<std::size_t> HandlerThread::read(FaultSpace& space) {
   return space.descriptor().read_events(buffer_, events_);
 }
 
+bool HandlerThread::hand_over(FaultSpace& space, const Fault& fault) {
+  FillTeam* const team = team_.load();
+  if (team == nullptr || space.is_remote) return false;
+  {
+    const os::FaultGate::Answering gate;
+    if (!space.is_slow(fault)) return false;
+  }
+  return team->take(fault);
+}
+
 void HandlerThread::answer_all(FaultSpace& space, std::span<const UffdEvent> events) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     const auto* event = std::get_if<PagefaultEvent>(&events[i]);
@@ -294,8 +304,10 @@ void HandlerThread::answer_all(FaultSpace& space, std::span<const UffdEvent> eve
       return earlier != nullptr && fault_of(*earlier) == fault;
     };
     // Two threads, or a signal during the wait: one answer wakes them all.
-    if (std::none_of(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(i), same))
-      answer(space, fault, 0);
+    if (std::any_of(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(i), same))
+      continue;
+    const bool is_last = i + 1 == events.size();
+    if (is_last || !hand_over(space, fault)) answer(space, fault, 0);
   }
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "runtime/faults/fault_space.hpp"
+#include "runtime/faults/fill_team.hpp"
 #include "runtime/faults/push_pace.hpp"
 #include "runtime/os/fault_gate.hpp"
 
@@ -31,6 +32,8 @@ class HandlerThread {
   ~HandlerThread();
 
   Expected<> adopt(std::unique_ptr<FaultSpace> remote);
+  // Faults of slow sources go to `team`, too, from now on. It outlives this.
+  void hand_over_to(FillTeam& team) { team_.store(&team); }
   // The local descriptor has a source that may want to push.
   void push_local() { poke(); }
   // Looks which processes are gone, soon, and closes their descriptors.
@@ -75,6 +78,7 @@ class HandlerThread {
   void finish_remotes();
   void serve(FaultSpace& space, short revents);
   Expected<std::size_t> read(FaultSpace& space);
+  bool hand_over(FaultSpace& space, const Fault& fault);
   void answer_all(FaultSpace& space, std::span<const UffdEvent> events);
   using Change = std::optional<os::FaultGate::Changing>;
   void follow(FaultSpace& space, const UffdEvent& event, Change& change);
@@ -87,6 +91,7 @@ class HandlerThread {
   void add_fork_child(const FaultSpace& parent, int child_fd);
 
   FaultSpace& local_;
+  std::atomic<FillTeam*> team_{nullptr};
   bool local_lost_ = false;
   int poke_fd_ = -1;
   pthread_t thread_{};

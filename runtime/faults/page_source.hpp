@@ -27,6 +27,9 @@ class PageSource {
   virtual bool is_filled(std::size_t offset) const noexcept = 0;
   // The program gave the memory back (MADV_DONTNEED, MADV_REMOVE): from now on it reads as zeros.
   virtual void removed(std::size_t offset, std::size_t bytes) noexcept = 0;
+  // An answer takes so long that other threads are worth waking for the next ones: fill() is called
+  // by several then, whatever the delivery.
+  virtual bool is_slow() const noexcept { return false; }
   // The source for the same range in a child of the process it serves. nullptr: the child's pages
   // are not served (they read as zeros). `this` only where removed() changes nothing: what one of
   // the two gives back, the other still has.

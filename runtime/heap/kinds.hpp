@@ -66,6 +66,9 @@ class Kinds {
   Expected<KindTag> define(TraceClass trace, Kind kind);
   // nullptr: no such kind.
   const Kind* find(KindTag tag) const;
+  std::size_t count() const {  // numbers are below it
+    return count_.load(std::memory_order_acquire);
+  }
   const Kind& by_number(std::uint8_t number) const { return kinds_[number]; }
   const Kind& of(KindTag tag) const {
     return tag.number() != 0 ? kinds_[tag.number()] : built_in_[tag_index(tag)];

@@ -60,6 +60,9 @@ class MetadataByte {
 constexpr unsigned next_epoch(unsigned epoch) {
   return epoch == 3 ? 1 : epoch + 1;
 }
+constexpr unsigned previous_epoch(unsigned epoch) {
+  return epoch == 1 ? 3 : epoch - 1;
+}
 
 // The table of one region. A plain value.
 class Metadata {

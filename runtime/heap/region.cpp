@@ -32,20 +32,23 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
   const std::size_t per_arena[] = {kArenaBytes / kGranuleBytes, kArenaBlocks * sizeof(Block),
                                    (kArenaBytes >> region.unit_shift_) * sizeof(std::uint32_t),
                                    kArenaBytes >> barrier::kCardShift};
-  std::size_t total = objects;
-  std::size_t offsets[table_count];
-  for (std::size_t i = 0; i < table_count; ++i) {
+  std::size_t total = objects;  // the cards are apart
+  std::size_t offsets[of_cards];
+  for (std::size_t i = 0; i < of_cards; ++i) {
     offsets[i] = total;
     total += round_up(arenas * per_arena[i], kHugePage);
   }
-  auto memory = os::Mapping::reserve(total, kHugePage);
+  auto memory = os::Mapping::reserve_apart(total, kHugePage);
   if (!memory) return Unexpected(memory.error());
   region.memory_ = std::move(*memory);
+  auto cards = os::Mapping::reserve(kAddressSpace.size >> barrier::kCardShift, kHugePage);
+  if (!cards) return Unexpected(cards.error());
+  region.cards_ = std::move(*cards);
 
   const Address base = region.memory_.range().begin;
   region.objects_ = {base, objects};
-  for (std::size_t i = 0; i < table_count; ++i)
-    region.tables_[i] = {base + offsets[i], per_arena[i]};
+  for (std::size_t i = 0; i < of_cards; ++i) region.tables_[i] = {base + offsets[i], per_arena[i]};
+  region.tables_[of_cards] = {Address(region.cards().card_of(base)), per_arena[of_cards]};
   region.metadata_ =
       Metadata(region.objects_, region.tables_[of_granules].begin.as<std::uint8_t>());
   region.blocks_ = region.tables_[of_blocks].begin.as<Block>();

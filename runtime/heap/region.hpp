@@ -2,8 +2,9 @@
 // granule, a record for each block, the owner of each unit of large objects. Memory stands behind
 // them arena by arena, as far as the heap has grown.
 //
-//   | objects ...                | metadata, 1/16 | blocks, 1/4096 | units, 1/1024 | cards, 1/512 |
-//     committed up to committed()                                                    on request
+//   | objects ...                | metadata, 1/16 | blocks, 1/4096 | units, 1/1024 |   | cards,
+//   1/512 |
+//     committed up to committed()                                                        on request
 //
 // Reading is free for all; commit_next and commit_cards are called under the heap's lock.
 #pragma once
@@ -64,10 +65,10 @@ class Region {
     return unit_owners_[(a - objects_.begin) >> unit_shift_];
   }
 
-  // Of the whole range; has memory after commit_cards, as far as the objects have.
-  barrier::CardTable cards() const {
-    return {objects_, tables_[of_cards].begin.as<std::uint8_t>()};
-  }
+  // Of all the address space, since the same code marks writes to objects of images, which lie
+  // outside of the region. The region's part has memory after commit_cards, as far as the objects
+  // have.
+  barrier::CardTable cards() const { return {kAddressSpace, cards_.as<std::uint8_t>(), objects_}; }
 
   // Of all tables, as much as the first `blocks` blocks make resident, if all of them are used.
   std::size_t metadata_bytes(std::size_t blocks) const;
@@ -88,7 +89,15 @@ class Region {
 
   Expected<> commit_table(std::size_t index, std::size_t arena);
 
+  // What mmap gives a program that does not ask for more.
+#if defined(__x86_64__)
+  static constexpr Range kAddressSpace{Address(), std::size_t{1} << 47};
+#else
+  static constexpr Range kAddressSpace{Address(), std::size_t{1} << 48};
+#endif
+
   os::Mapping memory_;
+  os::Mapping cards_;
   Range objects_;
   Metadata metadata_;
   Block* blocks_ = nullptr;

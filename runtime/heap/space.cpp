@@ -318,6 +318,26 @@ void Space::begin_marking() {
     region_.block(BlockIndex(i)).forget_survivors();
 }
 
+void Space::undo_marking() {
+  const unsigned before = previous_epoch(epoch_);
+  constexpr std::size_t kGroupBytes = Metadata::kGroup * kGranuleBytes;
+  for (std::size_t i = 0; i < blocks_.frontier(); ++i) {
+    if (!region_.block(BlockIndex(i)).has_small_objects()) continue;
+    const Range range = region_.range_of(BlockIndex(i));
+    for (Address at = range.begin; at < range.end(); at = at + kGroupBytes) {
+      const std::uint64_t bytes = metadata().load_group(at);
+      const std::uint64_t marked = Metadata::marked_starts(bytes, epoch_) >> 7;  // 1 in each
+      if (marked == 0) continue;
+      metadata().store_group(at, (bytes & ~(marked * MetadataByte::kMarkMask)) | marked * before);
+    }
+  }
+  large_.for_each([&](const LargeObject& large) {
+    const Address start = large.range.begin;
+    if (is_marked(start)) metadata().store(start, metadata().load(start).marked(before));
+  });
+  epoch_ = before;
+}
+
 void Space::begin_young_marking() {
   for (const BlockIndex index : young_blocks_) region_.block(index).forget_survivors();
 }

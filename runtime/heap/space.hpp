@@ -98,6 +98,8 @@ class Space {
   // what it never gave memory is zeros, and stays without. World stopped.
   void for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const;
   void open_pagemap();  // anew in the child of a fork
+  // The same, or it is no object of the region: those of images are alive, and nobody marks them.
+  bool lives(Address start) const { return !region_.contains(start) || is_marked(start); }
   // In address order, the large ones last. World stopped, everything swept.
   void for_each_object(os::FunctionRef<void(const Found&)> visit) const;
 
@@ -107,6 +109,9 @@ class Space {
   void finish_sweeping();
   // Nothing is marked from here on.
   void begin_marking();
+  // Back to the marks that begin_marking() found, of objects that have been marked again since; the
+  // others have theirs still. Nothing was swept in between.
+  void undo_marking();
   // What is marked stays so: it is old, only young objects can be unmarked.
   void begin_young_marking();
   // What is not marked is dead from here on, and what is has become old. `live`: bytes of all that

@@ -1,6 +1,7 @@
 // The zlib format by zlib itself.
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -16,17 +17,34 @@ Bytef* as_input(Bytes from) {
   return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(from.data()));
 }
 
+// The world may be stopped while heaps are saved: all memory is there from the start, and speed
+// comes before size.
 class ZlibEncoder final : public Encoder {
  public:
+  ZlibEncoder() { ready_ = deflateInit(&stream_, Z_BEST_SPEED) == Z_OK; }
+  ~ZlibEncoder() override {
+    if (ready_) deflateEnd(&stream_);
+  }
+  ZlibEncoder(const ZlibEncoder&) = delete;
+  ZlibEncoder& operator=(const ZlibEncoder&) = delete;
+
+  bool is_ready() const { return ready_; }
+
   std::size_t bound(std::size_t bytes) const override { return compressBound(bytes); }
   Expected<std::size_t> encode(Bytes from, Buffer to) override {
-    uLongf used = to.size();
-    const int result =
-        compress(reinterpret_cast<Bytef*>(to.data()), &used, as_input(from), from.size());
-    if (result == Z_MEM_ERROR) return fail(ErrorCode::out_of_memory, "encoding");
-    if (result != Z_OK) return too_small();
-    return used;
+    if (from.size() > kMaxBytes || deflateReset(&stream_) != Z_OK) return too_small();
+    Bytef nothing = 0;
+    stream_.next_in = from.empty() ? &nothing : as_input(from);
+    stream_.avail_in = static_cast<uInt>(from.size());
+    stream_.next_out = to.empty() ? &nothing : reinterpret_cast<Bytef*>(to.data());
+    stream_.avail_out = static_cast<uInt>(std::min(to.size(), kMaxBytes));
+    if (deflate(&stream_, Z_FINISH) != Z_STREAM_END) return too_small();
+    return stream_.total_out;
   }
+
+ private:
+  z_stream stream_{};
+  bool ready_ = false;
 };
 
 // inflate asks for its window when it first needs one, in the midst of decoding, and keeps it: all
@@ -82,7 +100,9 @@ class ZlibDecoder final : public Decoder {
 }  // namespace
 
 std::unique_ptr<Encoder> zlib_encoder() {
-  return std::make_unique<ZlibEncoder>();
+  auto encoder = std::make_unique<ZlibEncoder>();
+  if (!encoder->is_ready()) return nullptr;
+  return encoder;
 }
 
 std::unique_ptr<Decoder> zlib_decoder() {

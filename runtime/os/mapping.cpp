@@ -8,6 +8,16 @@
 
 #include "runtime/os/page_size.hpp"
 
+#if defined(__SANITIZE_THREAD__)
+#define WEIR_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEIR_THREAD_SANITIZER
+#endif
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -45,6 +55,34 @@ Expected<Mapping> Mapping::reserve(std::size_t bytes, std::size_t alignment) {
   auto range = map_aligned(bytes, alignment, PROT_NONE);
   if (!range) return Unexpected(range.error());
   return Mapping(*range);
+}
+
+Expected<Mapping> Mapping::reserve_apart(std::size_t bytes, std::size_t alignment) {
+  auto somewhere = reserve(bytes, alignment);
+#ifndef WEIR_THREAD_SANITIZER  // it knows where an application's memory lies
+  if (!somewhere) return somewhere;
+  constexpr std::uint64_t kFirst = std::uint64_t{16} << 40;
+  constexpr std::uint64_t kPlaces = std::uint64_t{64} << 40;
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15u;  // spreads; 2^64 by the golden ratio
+  const std::uint64_t hash = (somewhere->range().begin.value() >> 12) * kOdd;
+  const Address wanted(kFirst + (hash >> 18) % kPlaces);
+  auto apart = reserve_at({wanted.align_down(alignment), somewhere->range().size});
+  if (apart) return apart;
+#endif
+  return somewhere;
+}
+
+Expected<Mapping> Mapping::reserve_at(Range range) {
+  constexpr const char* kWhat = "mapping memory at a given address";
+  void* memory = ::mmap(range.begin.as(), range.size, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  if (memory == MAP_FAILED)
+    return errno == EEXIST ? fail(ErrorCode::busy, kWhat, "something is mapped there", range)
+                           : system_error(errno, kWhat, range);
+  Mapping mapping(Range::of(memory, range.size));
+  if (mapping.range() != range)  // kernels before 4.17 take it for a wish
+    return fail(ErrorCode::busy, kWhat, "something is mapped there", range);
+  return mapping;
 }
 
 Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::size_t alignment) {

@@ -14,6 +14,11 @@ class Mapping {
  public:
   // Address space only: no access until commit(). Takes part in no overcommit accounting.
   static Expected<Mapping> reserve(std::size_t bytes, std::size_t alignment = 0);
+  // The same, far from everything that the kernel and the loader place by themselves, where it can
+  // be: other processes find these addresses free. As random as all addresses are in this process.
+  static Expected<Mapping> reserve_apart(std::size_t bytes, std::size_t alignment);
+  // The same, at exactly these addresses. Error busy: something is mapped there.
+  static Expected<Mapping> reserve_at(Range range);
   // Readable and writable.
   // `bytes` is rounded up to whole pages; the start is aligned to `alignment` (a power of two;
   // 0: pages).

@@ -186,7 +186,7 @@ TEST_CASE("cards have memory, and count, from when they are asked for") {
   CHECK(rig.region.metadata_bytes(2 * kArenaBlocks) ==
         2 * (without + (kArenaBytes >> barrier::kCardShift)));
   const Range objects = rig.region.range();
-  CHECK(rig.region.cards().covered == objects);
+  CHECK(rig.region.cards().owned == objects);
   for (const Address a : {objects.begin, objects.begin + 2 * kArenaBytes - 1}) {
     CHECK(*rig.region.cards().card_of(a) == 0);
     rig.region.cards().mark(a);

@@ -16,5 +16,6 @@ constexpr int kUsage = 2;   // asked wrongly
 constexpr int kFailed = 4;  // it could not finish, for want of memory, say
 
 Command add_doctor(CLI::App& weir);
+Command add_image(CLI::App& weir);
 
 }  // namespace weir

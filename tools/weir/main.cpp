@@ -13,7 +13,7 @@ int run(int argc, char** argv) {
   CLI::App app("Weir, a garbage-collector runtime with the MMU as its write barrier.");
   app.set_version_flag("--version", "weir " WEIR_VERSION);
   app.require_subcommand(1);
-  const Command commands[] = {add_doctor(app)};
+  const Command commands[] = {add_doctor(app), add_image(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
