@@ -334,10 +334,18 @@ typedef struct weir_frame {
   size_t count;
   void** slots;
 } weir_frame;
+/* GCC at -O1 takes this for a mistake: a frame on the stack is what it is for. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
 static inline void weir_frame_enter(weir_mutator* mutator, weir_frame* frame) {
   frame->previous = mutator->frames;
   mutator->frames = frame;
 }
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic pop
+#endif
 static inline void weir_frame_leave(weir_mutator* mutator, weir_frame* frame) {
   mutator->frames = frame->previous;
 }
