@@ -259,7 +259,7 @@ static inline void weir_poll(weir_mutator* mutator) {
 /* [collects] A full collection, now. WEIR_BUSY between weir_no_collect_begin and _end. */
 weir_status weir_collect(weir_mutator* mutator);
 /* [collects] The same, a minor one: what survived one before is not looked at. A full one where the
- * heap has no generations. */
+ * heap has no generations, or does without them for now. */
 weir_status weir_collect_minor(weir_mutator* mutator);
 
 /* The program wrote a reference to `slot`, a word inside `object`. Needed if WEIR_BARRIER is
