@@ -107,11 +107,14 @@ weir_status weir_heap_walk(weir_mutator* mutator, weir_walk_visit visit, void* d
 weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_visit visit,
                          void* data) {
   if (visit == nullptr) return invalid("looking for a path", "`visit` is NULL");
+  // On this frame the address itself would be the shortest path.
+  std::uintptr_t complement = ~Address(object).value();
+  asm volatile("" : "+r"(complement));
   collector::Mutator& looking = running(mutator);
   os::OffHeapVector<weir_path_step> steps;
   bool found = false;
   const auto search = [&] {
-    const auto wanted = looking.heap().space().find(Address(object));
+    const auto wanted = looking.heap().space().find(Address(~complement));
     if (!wanted) return;
     collector::Reachable reachable(looking.heap());
     found = reachable.walk(wanted->range.begin) &&
@@ -121,7 +124,7 @@ weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_vi
   if (auto done = looking.heap().look_around(looking, look); !done) return failed(done.error());
   if (!found)
     return failed(fail(ErrorCode::not_registered, "looking for a path",
-                       "nothing keeps this object alive", Range::of(object, 1)));
+                       "nothing keeps this object alive", Range{Address(~complement), 1}));
   for (std::size_t i = steps.size(); i-- > 0;) visit(&steps[i], data);
   return WEIR_OK;
 }

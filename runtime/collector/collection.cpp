@@ -21,7 +21,7 @@ void Collection::run() {
   result_.young_blocks = heap_.space_->young_blocks();
   prepare();
   {
-    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, nullptr);
+    Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, nullptr);
     events.phase(Phase::dirty);
     scan_remembered(marker);
     scan_images(marker);
@@ -75,7 +75,7 @@ void Collection::scan_remembered(Marker& marker) {
   heap::RememberedSet* remembered = heap_.space_->remembered_set();
   if (remembered == nullptr) return;
   if (scope_ == Scope::all) {
-    remembered->reset(heap_.space_->frontier());
+    if (heap_.pacing_.wants_generations()) remembered->reset(heap_.space_->frontier());
     if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
     return;
   }
@@ -127,7 +127,7 @@ void Collection::mark(Marker& first) {
     if (index == 0) {
       first.run(markers);
     } else {
-      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, ephemerons_);
+      Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, ephemerons_);
       marker.run(markers);
       marked_bytes_ += marker.marked_bytes();
       marked_objects_ += marker.marked_objects();
@@ -165,7 +165,7 @@ void Collection::sweep(std::size_t live) {
   if (scope_ == Scope::young)
     heap_.space_->end_young_marking(live);
   else
-    heap_.space_->end_marking(live);
+    heap_.space_->end_marking(live, heap_.pacing_.wants_generations());
   heap_.for_each_mutator([](Mutator& mutator) { mutator.sweep_held(); });
 }
 

@@ -19,13 +19,20 @@ namespace weir::collector {
 
 class Collection {
  public:
-  Collection(Heap& heap, Scope scope) : heap_(heap), scope_(scope) {}
+  Collection(Heap& heap, Scope scope)
+      : heap_(heap),
+        scope_(scope),
+        counting_(heap.config_.verify ? Marker::Counting::exact : Marker::Counting::rough) {}
 
   void run();
   const observe::CycleResult& result() const { return result_; }
   std::size_t allocated() const { return allocated_; }  // since the cycle before; bytes
   // Of the collecting thread: for the roots, and to find out what was written.
   std::uint64_t fixed_cpu_ns() const { return fixed_cpu_ns_; }
+  std::uint64_t trap_ns() const {  // of the mutators, since the cycle before
+    const auto* remembered = heap_.space_->remembered_set();
+    return remembered != nullptr ? remembered->trap_ns() : 0;
+  }
   std::uint64_t others_cpu_ns() const { return others_cpu_ns_; }  // of the team, but the caller
 
  private:
@@ -42,6 +49,7 @@ class Collection {
 
   Heap& heap_;
   const Scope scope_;
+  const Marker::Counting counting_;
   const Ephemerons* ephemerons_ = nullptr;    // once those that wait are indexed
   std::atomic<std::size_t> marked_bytes_{0};  // by the markers but the first
   std::atomic<std::size_t> marked_objects_{0};

@@ -117,6 +117,7 @@ void Forks::unlock_tables(Heap& heap) {
 }
 
 void Forks::lose_threads(Heap& heap) {
+  heap.space_->open_pagemap();
   heap.world_.after_fork_in_child();
   for (Mutator* mutator : heap.mutators_) {
     if (mutator->is_attached()) continue;

@@ -17,6 +17,7 @@ namespace {
 
 using heap::Refusal;
 using Runtime = threads::MutatorThread::Runtime;
+using ScannedFromEntry = threads::MutatorThread::ScannedFromEntry;
 using Section = threads::HostThread::Section;  // of any thread, a mutator's or not
 
 // In the poll word: every poll takes the slow path.
@@ -233,7 +234,10 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
 
   if (config_.stress != 0 && --mutator.until_stress == 0) {
     mutator.until_stress = config_.stress;
-    if (may_collect(mutator)) collect_for_stress();
+    if (may_collect(mutator)) {
+      const ScannedFromEntry scanned(mutator.thread());
+      collect_for_stress();
+    }
   }
   if (is_small(rounded, alignment)) {
     const Runtime runtime(mutator.thread());
@@ -244,15 +248,19 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
     const Runtime runtime(mutator.thread());
     return try_to_allocate(mutator, kind, rounded, alignment, whatever_the_budget);
   };
+  const auto collect = [&](Scope scope, observe::Reason reason) {
+    const ScannedFromEntry scanned(mutator.thread());
+    collect_now(scope, reason);
+  };
   auto memory = attempt(!may_collect(mutator));
   if (!memory && may_collect(mutator)) {
     if (memory.error() == Refusal::budget_spent) {
-      collect_now(pacing_.next(), pacing_.why());
+      collect(pacing_.next(), pacing_.why());
       memory = attempt(true);
     }
     // Others took it meanwhile, or it is in pieces, or old objects that are dead have it.
     if (!memory) {
-      collect_now(Scope::all, observe::Reason::out_of_memory);
+      collect(Scope::all, observe::Reason::out_of_memory);
       memory = attempt(true);
     }
   }
@@ -261,7 +269,7 @@ void* Heap::allocate(Mutator& mutator, heap::KindTag kind, std::size_t bytes,
     if (!ask_for_memory(mutator, bytes)) break;
     memory = attempt(true);
     if (memory || !may_collect(mutator)) continue;
-    collect_now(Scope::all, observe::Reason::out_of_memory);
+    collect(Scope::all, observe::Reason::out_of_memory);
     memory = attempt(true);
   }
   return memory ? memory->as() : nullptr;
@@ -289,14 +297,15 @@ void Heap::stop_world() {
 }
 
 bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRef<void()>* look) {
-  if (barrier_ == nullptr) scope = Scope::all;
   if (!wait_for_turn()) return false;
   const std::unique_lock turn(cycle_lock_, std::adopt_lock);
+  if (!pacing_.has_generations()) scope = Scope::all;
   team_.start();
   roots_.prepare();
   events_->begin_cycle(cycle_kind(scope), reason);
   stop_world();
   const std::uint64_t cpu_before_ns = observe::thread_cpu_ns();
+  const std::uint64_t mutators_ns = observe::process_cpu_ns() - process_ns_;
   observe::CycleResult result;
   bool due = false;
   {
@@ -310,8 +319,9 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
                  .pause_ns = cpu_ns,
                  .fixed_ns = collection.fixed_cpu_ns(),
                  .cost_ns = cpu_ns + collection.others_cpu_ns(),
+                 .mutators_ns = mutators_ns,
+                 .trap_ns = collection.trap_ns(),
                  .allocated = collection.allocated(),
-                 .freed = result.freed_bytes,
                  .old_before = live_,
                  .old_after = result.live_bytes,
                  .external = external_bytes()});
@@ -327,6 +337,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
       (*look)();
     }
   }
+  process_ns_ = observe::process_cpu_ns();
   events_->phase(observe::Phase::resume);
   world_.resume();
   events_->end_cycle(result);
@@ -343,6 +354,7 @@ void Heap::collect_for_stress() {
 
 Expected<> Heap::collect(Mutator& mutator, Scope scope) {
   if (auto may = may_collect_now(mutator); !may) return may;
+  const ScannedFromEntry scanned(mutator.thread());
   while (!collect_now(scope, observe::Reason::requested)) {
   }
   return {};
@@ -364,6 +376,7 @@ Expected<> Heap::may_collect_now(const Mutator& mutator) const {
 }
 
 void Heap::poll(Mutator& mutator) {
+  const ScannedFromEntry scanned(mutator.thread());
   mutator.thread().safepoint();
   if (config_.stress == 1 && may_collect(mutator)) collect_for_stress();
 }
@@ -390,12 +403,9 @@ std::size_t Heap::run_finalizers(Mutator& mutator, std::size_t most) {
 
 // Under the space's lock, with the world stopped, or before there is a mutator.
 void Heap::set_budget() {
-  const auto until = [this](std::size_t bytes) { return bytes - std::min(bytes, live_); };
-  const std::size_t wanted = barrier_ != nullptr
-                                 ? std::min(pacing_.nursery_bytes(), until(config_.maximum_bytes))
-                                 : until(pacing_.trigger_bytes());
-  const std::size_t budget = std::max(wanted, heap::kBlockBytes);
+  const std::size_t budget = pacing_.budget_bytes();
   space_->set_budget(budget);
+  space_->set_size(pacing_.size_bytes());
   trigger_ = live_ + budget;
 }
 

@@ -165,6 +165,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   std::size_t live_ = 0;       // marked, as of the last collection
   std::size_t trigger_ = 0;
   Pacing pacing_;
+  std::uint64_t process_ns_ = 0;  // CPU time of the process at the end of the last collection
   OldMemory old_memory_;
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;

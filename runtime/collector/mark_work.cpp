@@ -1,5 +1,7 @@
 #include "runtime/collector/mark_work.hpp"
 
+#include <algorithm>
+
 #include "runtime/os/last_words.hpp"
 
 namespace weir::collector {
@@ -66,9 +68,17 @@ void MarkPool::restart() {
   done_ = false;
 }
 
+void MarkStack::take(MarkPacket* packet) {
+  packet_ = packet;
+  bottom_ = packet->words;
+  top_ = bottom_ + packet->count;
+  full_ = bottom_ + MarkPacket::kWords - 1;
+}
+
 void MarkStack::spill() {
-  pool_->put_full(top_);
-  top_ = pool_->get_empty();
+  packet_->count = count();
+  pool_->put_full(packet_);
+  take(pool_->get_empty());
 }
 
 void MarkStack::flush() {
@@ -78,23 +88,22 @@ void MarkStack::flush() {
 bool MarkStack::refill(unsigned markers) {
   MarkPacket* packet = pool_->take_full(markers);
   if (packet == nullptr) return false;
-  pool_->put_empty(top_);
-  top_ = packet;
+  pool_->put_empty(packet_);
+  take(packet);
   return true;
 }
 
-void MarkStack::share() {
+void MarkStack::give_half() {
   constexpr std::size_t kWorthSharing = 16;  // words
-  if (top_->count < kWorthSharing || !pool_->is_anyone_waiting()) return;
+  if (count() < kWorthSharing) return;
   MarkPacket* given = pool_->get_empty();
   // The older half, which tends to lead to more. The cut must not be inside a pair: after an offset
   // comes its object.
-  std::size_t cut = top_->count / 2;
-  if ((top_->words[cut] & 1) != 0) ++cut;
-  for (std::size_t i = 0; i < cut; ++i) given->words[i] = top_->words[i];
-  for (std::size_t i = cut; i < top_->count; ++i) top_->words[i - cut] = top_->words[i];
+  std::size_t cut = count() / 2;
+  if ((bottom_[cut] & 1) != 0) ++cut;
+  std::copy(bottom_, bottom_ + cut, given->words);
+  top_ = std::copy(bottom_ + cut, top_, bottom_);
   given->count = cut;
-  top_->count -= cut;
   pool_->put_full(given);
 }
 

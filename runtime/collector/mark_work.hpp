@@ -13,30 +13,18 @@
 
 namespace weir::collector {
 
-// An address that was found, or, with `offset` not 0, a large object whose tracing goes on there.
-struct MarkItem {
-  std::uintptr_t address = 0;
-  std::size_t offset = 0;
+// An address that was found, an even word; or a part of a large object: its start with bit 0 set,
+// above the offset.
+struct MarkWord {
+  static bool is_part(std::uintptr_t word) { return (word & 1) != 0; }
+  static Address object_of(std::uintptr_t word) { return Address(word & ~std::uintptr_t{1}); }
 };
 
-// Entries are words: an address (even); or an object's start with bit 0 set, followed by an offset.
 struct MarkPacket {
   static constexpr std::size_t kWords = 510;
   MarkPacket* next = nullptr;
   std::size_t count = 0;
   std::uintptr_t words[kWords];
-
-  bool has_room() const { return count + 2 <= kWords; }
-  void push(std::uintptr_t address) { words[count++] = address; }
-  void push_part(std::uintptr_t object, std::size_t offset) {
-    words[count++] = offset;
-    words[count++] = object | 1;
-  }
-  MarkItem pop() {
-    const std::uintptr_t word = words[--count];
-    if ((word & 1) == 0) return {word, 0};
-    return {word & ~std::uintptr_t{1}, words[--count]};
-  }
 };
 
 class MarkPool {
@@ -61,35 +49,69 @@ class MarkPool {
   bool done_ = false;
 };
 
-// One marker's end of it.
+// One marker's end of it. While a packet is its own the count of it is in `top_`, which a compiler
+// can keep in a register.
 class MarkStack {
  public:
-  explicit MarkStack(MarkPool& pool) : pool_(&pool), top_(pool.get_empty()) {}
-  ~MarkStack() { pool_->put_empty(top_); }
+  explicit MarkStack(MarkPool& pool) : pool_(&pool) { take(pool.get_empty()); }
+  ~MarkStack() { pool_->put_empty(packet_); }
   MarkStack(const MarkStack&) = delete;
   MarkStack& operator=(const MarkStack&) = delete;
 
   void push(std::uintptr_t address) {
-    if (!top_->has_room()) spill();
-    top_->push(address);
+    if (top_ >= full_) [[unlikely]]
+      spill();
+    *top_++ = address;
   }
   void push_part(std::uintptr_t object, std::size_t offset) {
-    if (!top_->has_room()) spill();
-    top_->push_part(object, offset);
+    if (top_ >= full_) spill();
+    *top_++ = offset;
+    *top_++ = object | 1;
   }
-  bool is_empty() const { return top_->count == 0; }
-  MarkItem pop() { return top_->pop(); }
+  bool is_empty() const { return top_ == bottom_; }
+  bool should_share() const { return pool_->is_anyone_waiting(); }
   // Gets more from the pool when it is empty; false: all markers ran out.
   bool refill(unsigned markers);
   // Gives a part away if another marker waits.
-  void share();
+  void share() {
+    if (should_share()) [[unlikely]]
+      give_half();
+  }
   void flush();  // everything to the pool
 
+  // The same for a loop that keeps the top in a register: between its construction and `store`
+  // nobody else uses the stack.
+  class Cursor {
+   public:
+    explicit Cursor(MarkStack& stack) { load(stack); }
+    void load(const MarkStack& stack) {
+      bottom_ = stack.bottom_;
+      top_ = stack.top_;
+      full_ = stack.full_;
+    }
+    void store(MarkStack& stack) const { stack.top_ = top_; }
+    bool is_empty() const { return top_ == bottom_; }
+    bool has_room() const { return top_ < full_; }
+    void push(std::uintptr_t word) { *top_++ = word; }
+    std::uintptr_t pop() { return *--top_; }
+
+   private:
+    std::uintptr_t* bottom_;
+    std::uintptr_t* top_;
+    std::uintptr_t* full_;
+  };
+
  private:
+  void take(MarkPacket* packet);
+  std::size_t count() const { return static_cast<std::size_t>(top_ - bottom_); }
   void spill();
+  void give_half();
 
   MarkPool* pool_;
-  MarkPacket* top_;
+  MarkPacket* packet_;
+  std::uintptr_t* bottom_;
+  std::uintptr_t* top_;   // where the next word goes
+  std::uintptr_t* full_;  // no room for two more from here on
 };
 
 }  // namespace weir::collector

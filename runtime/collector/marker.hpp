@@ -20,9 +20,12 @@ class Ephemerons;
 
 class Marker final : public Tracer<Marker> {
  public:
+  // rough: two markers that come to an object at once may both trace and count it, which costs less
+  // than the exclusive access to its metadata that would prevent it.
+  enum class Counting { rough, exact };
   // `ephemerons`: whose values are marked with their keys; nullptr: none are yet.
   Marker(const heap::Space& space, const WordFormat& format, MarkPool& pool, Scope scope,
-         const Ephemerons* ephemerons);
+         Counting counting, const Ephemerons* ephemerons);
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
 
@@ -40,7 +43,7 @@ class Marker final : public Tracer<Marker> {
   // Answers whether they refer to blocks with young objects.
   bool scan_old(Range range);
   // Traces one object, which is marked.
-  void rescan(Address start) { trace(space_.describe(start), 0); }
+  void rescan(Address start);
   void flush() { stack_.flush(); }  // everything to the pool, for others to take
 
   // Until there is nothing left anywhere: to be called by as many markers as are named.
@@ -54,18 +57,22 @@ class Marker final : public Tracer<Marker> {
   const os::OffHeapVector<Address>& reachers() const { return reachers_; }
 
  private:
+  class Loop;
   static constexpr std::size_t kAhead = 8;         // addresses in the queue, a power of two
   static constexpr std::size_t kPart = 64 * 1024;  // of a large object that is traced at once
 
   void drain();
-  void visit(Address address);
-  void trace(const heap::Found& object, std::size_t from);
+  Address start_of(Address address) const;
+  void trace_other(const heap::Found& object);
+  void trace(const heap::Found& object);
+  void trace_from(Address start, std::size_t offset);
   void scan_small(Range part, Range block);
   void scan_large(Range part);
   void scan_part(const heap::Found& object, Range part);
 
   const unsigned epoch_;
   const Scope scope_;
+  const Counting counting_;
   MarkStack stack_;
   const Ephemerons* ephemerons_;
   std::size_t marked_bytes_ = 0;

@@ -12,20 +12,16 @@ namespace {
 using heap::Refusal;
 using heap::SpanAllocator;
 
-// A larger object that does not fit where the span is goes to a block apart, so that the rest of
-// the run is not lost for small ones.
-constexpr std::size_t kMedium = 512;
-
 }  // namespace
 
 Mutator::Mutator(Heap& heap, bool one_at_a_time)
     : weir_mutator{},
       heap_(heap),
       thread_(poll),
-      allocators_{{heap.space(), spans[0], false, SpanAllocator::From::holes, one_at_a_time},
-                  {heap.space(), spans[1], true, SpanAllocator::From::holes, one_at_a_time},
-                  {heap.space(), overflow_[0], false, SpanAllocator::From::free_blocks, false},
-                  {heap.space(), overflow_[1], true, SpanAllocator::From::free_blocks, false}} {
+      allocators_{{heap.space(), spans[0], false, one_at_a_time},
+                  {heap.space(), spans[1], true, one_at_a_time},
+                  {heap.space(), overflow_[0], false, false},
+                  {heap.space(), overflow_[1], true, false}} {
   metadata = heap.space().metadata().biased();
   cards = heap.cards();
 }
@@ -35,7 +31,10 @@ tl::expected<Address, heap::Refusal> Mutator::allocate(std::size_t bytes, std::s
                                                        bool whatever_the_budget) {
   SpanAllocator* span = &allocators_[kind.is_leaf()];
   SpanAllocator* other = &allocators_[2 + kind.is_leaf()];
-  if (bytes > kMedium && span->block() && !span->has_room(bytes, alignment)) std::swap(span, other);
+  // A larger object that does not fit where the span is goes to a block apart, so that the rest of
+  // the run is not lost for small ones.
+  if (bytes > heap::kMedium && span->block() && !span->has_room(bytes, alignment))
+    std::swap(span, other);
   auto made = span->allocate(bytes, alignment, kind, whatever_the_budget);
   if (!made && made.error() == Refusal::out_of_memory)
     made = other->allocate(bytes, alignment, kind, whatever_the_budget);

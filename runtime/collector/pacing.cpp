@@ -8,13 +8,22 @@ namespace weir::collector {
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
-constexpr std::size_t kFirstNursery = 8 * kMiB;
-constexpr std::size_t kLeastNursery = 1 * kMiB;
+// With all of it alive, in small objects, a pause is about twice the target.
+constexpr std::size_t kLeastNursery = 4 * kMiB;
 constexpr std::size_t kGreatestNursery = 64 * kMiB;
-// A choice between two estimates that are close would change its mind all the time.
-constexpr double kClearlyCheaper = 0.8;
+// Of the whole program's time: pauses are longer without generations, and the heap is larger.
+constexpr double kWorthIt = 0.85;
 // Cycles differ: the mean has to be below the target.
 constexpr double kOfTarget = 0.75;
+// Minor cycles after which their cost is known.
+constexpr unsigned kEnoughMinors = 6;
+// Full cycles after which generations are tried again: twice as many each time that they lose.
+constexpr unsigned kLeastPatience = 8;
+constexpr unsigned kMostPatience = 128;
+
+double growth_of(std::uint64_t now, std::uint64_t before) {
+  return static_cast<double>(now - std::min(now, before));
+}
 
 }  // namespace
 
@@ -26,8 +35,11 @@ Pacing::Pacing(const weir_config& config)
       may_measure_(!config.deterministic),
       is_nursery_fixed_(config.nursery_bytes != 0 || config.deterministic),
       target_ns_(static_cast<double>(config.pause_target_ns)),
-      nursery_(config.nursery_bytes != 0 ? config.nursery_bytes : kFirstNursery),
-      next_(config.generations ? Scope::young : Scope::all) {
+      nursery_(config.nursery_bytes != 0 ? config.nursery_bytes : kLeastNursery),
+      next_(config.generations ? Scope::young : Scope::all),
+      has_generations_(config.generations),
+      wants_generations_(config.generations),
+      patience_(kLeastPatience) {
   trigger_ = std::min(minimum_, maximum_);
 }
 
@@ -39,32 +51,54 @@ void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
       std::max(std::min(std::max(minimum_, grown), maximum_), old_at_full_ + heap::kBlockBytes);
 }
 
+std::size_t Pacing::budget_bytes() const {
+  const std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
+  return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
+}
+
 void Pacing::add(const Cycle& cycle) {
-  if (cycle.scope == Scope::all) {
-    if (cycle.old_before > old_at_full_) {
-      const std::size_t survived = std::min(cycle.old_after, cycle.old_before);
-      const auto promoted = static_cast<double>(cycle.old_before - old_at_full_);
-      dead_of_promoted_.add(
-          std::min(1.0, static_cast<double>(cycle.old_before - survived) / promoted));
-    }
-    full_ns_per_byte_.add(static_cast<double>(cycle.cost_ns) /
-                          static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
-    old_at_full_ = cycle.old_after;
-    external_at_full_ = cycle.external;
-    set_limits(minimum_, maximum_);
-  } else {
-    minor_ns_.add(static_cast<double>(cycle.cost_ns));
-    minor_freed_.add(static_cast<double>(cycle.freed));
-    resize_nursery(cycle);
-  }
+  old_ = cycle.old_after;
+  if (cycle.scope == Scope::all)
+    add_full(cycle);
+  else
+    add_minor(cycle);
   choose(cycle);
+}
+
+void Pacing::add_full(const Cycle& cycle) {
+  has_been_full_ = true;
+  full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
+                             static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
+  old_at_full_ = cycle.old_after;
+  external_at_full_ = cycle.external;
+  set_limits(minimum_, maximum_);
+  if (has_generations_ != wants_generations_) {
+    has_generations_ = wants_generations_;
+    minors_ = fulls_without_ = 0;
+  } else if (!has_generations_) {
+    ++fulls_without_;
+  }
+}
+
+void Pacing::add_minor(const Cycle& cycle) {
+  if (cycle.allocated < nursery_ / 2) return;  // somebody asked for it
+  ++minors_;
+  minor_ns_.add_time(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
+  minor_allocated_.add(static_cast<double>(cycle.allocated));
+  const double promoted = growth_of(cycle.old_after, cycle.old_before);
+  minor_promoted_.add(promoted);
+  // Until there was a full cycle, one in which nearly all survived tells what marking costs.
+  if (!has_been_full_ && promoted * 2 > static_cast<double>(cycle.allocated))
+    full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) / promoted);
+  mutators_ns_.add_time(growth_of(cycle.mutators_ns, cycle.trap_ns));
+  resize_nursery(cycle);
 }
 
 // The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to
 // it. Where the first alone is longer than the target, more pauses are no remedy: the second may
 // take as long then.
 void Pacing::resize_nursery(const Cycle& cycle) {
-  if (is_nursery_fixed_ || cycle.allocated < kLeastNursery) return;
+  if (is_nursery_fixed_) return;
   const auto fixed = static_cast<double>(cycle.fixed_ns);
   const double variable = std::max(1.0, static_cast<double>(cycle.pause_ns) - fixed);
   const double wanted = std::max(target_ns_ * kOfTarget - fixed, fixed) / variable;
@@ -72,39 +106,49 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   const auto now = static_cast<double>(nursery_);
   // Half a step, and at most by a factor of two: cycles differ.
   const double next = now + (std::clamp(size, now / 2, now * 2) - now) / 2;
-  const std::size_t most =
-      std::clamp(cycle.old_after / 2, std::max(kFirstNursery, minimum_ / 2), kGreatestNursery);
-  nursery_ =
-      std::clamp(static_cast<std::size_t>(next), kLeastNursery, std::max(most, kLeastNursery));
+  const std::size_t most = std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
+  nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }
 
-bool Pacing::is_full_cheaper(const Cycle& cycle) const {
-  if (!may_measure_ || !minor_ns_.is_known || !full_ns_per_byte_.is_known) return false;
-  const auto old = static_cast<double>(std::max(cycle.old_after, kMiB));
-  const auto promoted =
-      static_cast<double>(cycle.old_after - std::min(cycle.old_after, old_at_full_));
-  const double least = heap::kBlockBytes;
-  const double full_freed =
-      std::max(least, minor_freed_.value + promoted * dead_of_promoted_.value);
-  const double full_cost = full_ns_per_byte_.value * old / full_freed;
-  const double minor_cost = minor_ns_.value / std::max(least, minor_freed_.value);
-  return full_cost < kClearlyCheaper * minor_cost;
+double Pacing::full_ns() const {
+  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
+  return full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
+}
+
+// For each byte allocated. Without generations a full cycle comes each time that what was allocated
+// since the last one fills the heap up to the trigger; with them, each time that what was promoted
+// does.
+bool Pacing::are_full_cycles_cheaper() const {
+  if (!may_measure_ || !full_ns_per_byte_.is_known || minors_ < kEnoughMinors) return false;
+  const double allocated = std::max(1.0, minor_allocated_.value);
+  const double without = full_ns() / growth_of(trigger_, old_at_full_);
+  const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
+  const double mutators = mutators_ns_.value / allocated;
+  return mutators + without < kWorthIt * (mutators + with);
 }
 
 void Pacing::choose(const Cycle& cycle) {
-  const std::size_t external_growth = cycle.external - std::min(cycle.external, external_at_full_);
+  const auto external_growth =
+      static_cast<std::size_t>(growth_of(cycle.external, external_at_full_));
   next_ = Scope::all;
+  wants_generations_ = generations_;
   if (!generations_) {
     why_ = observe::Reason::nursery;
+  } else if (!has_generations_) {
+    why_ = observe::Reason::cheaper;
+    wants_generations_ = fulls_without_ >= patience_;
+    if (wants_generations_) patience_ = std::min(patience_ * 2, kMostPatience);
+  } else if (are_full_cycles_cheaper()) {
+    why_ = observe::Reason::cheaper;
+    wants_generations_ = false;
   } else if (cycle.old_after > trigger_) {
     why_ = observe::Reason::growth;
   } else if (cycle.old_after + external_growth > trigger_) {
     why_ = observe::Reason::external;
-  } else if (is_full_cheaper(cycle)) {
-    why_ = observe::Reason::cheaper;
   } else {
     next_ = Scope::young;
     why_ = observe::Reason::nursery;
+    if (minors_ > 4 * kEnoughMinors) patience_ = kLeastPatience;
   }
 }
 

@@ -3,12 +3,16 @@
 // docs/collector.md has the reasons.
 //
 //   nursery   follows the pause target: as large as a minor cycle that ends in time allows
-//   full      when what is old has grown by the configured factor, or when it is expected to free
-//             a byte for less than a minor cycle does
+//   full      when what is old has grown by the configured factor; every cycle, where generations
+//             make the whole program slower than full cycles alone would
+//
+//   generations <--a full cycle that arms all--- without
+//               ---a full cycle that arms nothing-->
 #pragma once
 
 #include <weir/weir.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "runtime/collector/scope.hpp"
@@ -24,12 +28,14 @@ class Pacing {
   struct Cycle {
     Scope scope = Scope::all;
     // CPU time: what the collecting thread needed for it; of that, what a smaller nursery would not
-    // have saved; and what all threads did. Time in which it had no core tells nothing.
+    // have saved; and what all threads did. Since the cycle before, of the process: all of it, and
+    // what the mutators' traps took. Time in which a thread had no core tells nothing.
     std::uint64_t pause_ns = 0;
     std::uint64_t fixed_ns = 0;
     std::uint64_t cost_ns = 0;
+    std::uint64_t mutators_ns = 0;
+    std::uint64_t trap_ns = 0;
     std::size_t allocated = 0;   // since the cycle before, in bytes
-    std::size_t freed = 0;       // bytes
     std::size_t old_before = 0;  // bytes that were marked before it
     std::size_t old_after = 0;   // and are now
     std::size_t external = 0;    // bytes outside the heap that objects keep alive, now
@@ -37,11 +43,14 @@ class Pacing {
   void add(const Cycle& cycle);
   void set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);
 
-  std::size_t nursery_bytes() const { return nursery_; }
+  bool has_generations() const { return has_generations_; }      // old memory is watched
+  bool wants_generations() const { return wants_generations_; }  // from the next full cycle on
+  // What may be allocated until the next cycle.
+  std::size_t budget_bytes() const;
+  // What the heap may grow to rather than look for memory between old objects.
+  std::size_t size_bytes() const { return trigger_ + (has_generations_ ? nursery_ : 0); }
   Scope next() const { return next_; }
   observe::Reason why() const { return why_; }
-  // What is old may grow up to here until a full cycle.
-  std::size_t trigger_bytes() const { return trigger_; }
 
  private:
   // A mean that forgets: each sample weighs a quarter.
@@ -52,11 +61,16 @@ class Pacing {
       value = is_known ? value + (sample - value) / 4 : sample;
       is_known = true;
     }
+    // Counts as no more than twice the mean so far: a virtual machine may lose its processor.
+    void add_time(double ns) { add(is_known && value > 0 ? std::min(ns, 2 * value) : ns); }
   };
 
+  void add_full(const Cycle& cycle);
+  void add_minor(const Cycle& cycle);
   void resize_nursery(const Cycle& cycle);
   void choose(const Cycle& cycle);
-  bool is_full_cheaper(const Cycle& cycle) const;
+  double full_ns() const;
+  bool are_full_cycles_cheaper() const;
 
   std::size_t minimum_;
   std::size_t maximum_;
@@ -67,15 +81,22 @@ class Pacing {
   const double target_ns_;
 
   std::size_t nursery_;
-  std::size_t trigger_ = 0;
+  std::size_t trigger_ = 0;  // what is old may grow up to here until a full cycle
+  std::size_t old_ = 0;
   Scope next_;
   observe::Reason why_ = observe::Reason::nursery;
 
+  bool has_been_full_ = false;
+  bool has_generations_;
+  bool wants_generations_;
+  unsigned minors_ = 0;         // since the last change
+  unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
+  unsigned patience_;
+
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;
-  Mean minor_ns_, minor_freed_;
+  Mean minor_ns_, minor_allocated_, minor_promoted_, mutators_ns_;
   Mean full_ns_per_byte_;  // of what it marks
-  Mean dead_of_promoted_;  // fraction of what became old that the next full cycle freed
 };
 
 }  // namespace weir::collector

@@ -205,7 +205,8 @@ void Saving::run() {
 }
 
 void Saving::mark_reachable() {
-  Marker first(heap_.space(), heap_.format(), heap_.pool_, Scope::all, nullptr);
+  Marker first(heap_.space(), heap_.format(), heap_.pool_, Scope::all, Marker::Counting::rough,
+               nullptr);
   for (const auto& [name, object] : options_.roots) first.add(object);
   const auto mark = [&](Address, Address slot, Address target) { first.edge(slot, target); };
   ImageTracer tracer(heap_.space(), heap_.format(), mark);
@@ -217,7 +218,8 @@ void Saving::mark_reachable() {
   const unsigned markers = heap_.team_.size();
   heap_.team_.run(markers, [&](unsigned index) {
     if (index == 0) return first.run(markers);
-    Marker marker(heap_.space(), heap_.format(), heap_.pool_, Scope::all, nullptr);
+    Marker marker(heap_.space(), heap_.format(), heap_.pool_, Scope::all, Marker::Counting::rough,
+                  nullptr);
     marker.run(markers);
   });
 }

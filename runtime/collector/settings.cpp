@@ -43,9 +43,9 @@ Expected<std::optional<unsigned>> number(os::Variable variable) {
 
 weir_config default_config() {
   weir_config config{};
-  config.minimum_bytes = std::size_t{32} << 20;
+  config.minimum_bytes = std::size_t{24} << 20;
   config.maximum_bytes = half_of_memory();
-  config.growth = 2;
+  config.growth = 1.5;
   config.generations = true;
   config.pause_target_ns = 2'000'000;
   config.huge_pages = WEIR_HUGE_PAGES_PREFER;

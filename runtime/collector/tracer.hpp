@@ -7,6 +7,8 @@
 // its start. Inlined into each Derived, since marking lives on it.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -98,25 +100,18 @@ class Tracer : public RootVisitor, public VisitorOwner {
   ~Tracer() = default;
 
   // The part [from, to) of an object.
-  void trace_part(const heap::Found& object, std::size_t from, std::size_t to) {
+  [[gnu::always_inline]] void trace_part(const heap::Found& object, std::size_t from,
+                                         std::size_t to) {
     const Address begin = object.range.begin;
     switch (object.kind.trace_class()) {
-      case heap::TraceClass::conservative:
-        for (std::size_t at = from; at < to; at += kWordBytes)
-          conservative_word(begin + at, load(begin + at));
-        return;
-      case heap::TraceClass::slots:
-        trace_slots(begin + from, (to - from) / kWordBytes);
-        return;
       case heap::TraceClass::bitmap:
-        trace_bitmap(object, from, to);
-        return;
-      case heap::TraceClass::callback: {
-        const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
-        call_back(
-            [&](weir_visitor* visitor) { kind.trace(visitor, begin.as(), from, to, kind.data); });
-        return;
-      }
+        return trace_bitmap(object, from, to);
+      case heap::TraceClass::slots:
+        return trace_slots(begin + from, (to - from) / kWordBytes);
+      case heap::TraceClass::conservative:
+        return trace_words(begin + from, begin + to);
+      case heap::TraceClass::callback:
+        return trace_by_callback(object, from, to);
       case heap::TraceClass::leaf:
       case heap::TraceClass::free:
         return;
@@ -139,11 +134,14 @@ class Tracer : public RootVisitor, public VisitorOwner {
   void reference(Address slot, Address target) {
     if (committed_.contains(target)) derived().edge(slot, target.align_down(heap::kGranuleBytes));
   }
+  void trace_slot(Address slot) { reference(slot, format_.decode(load(slot))); }
   void trace_slots(Address first, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const Address slot = first + i * kWordBytes;
-      reference(slot, format_.decode(load(slot)));
-    }
+    for (std::size_t i = 0; i < count; ++i) trace_slot(first + i * kWordBytes);
+  }
+  // Bit i of `slots`: the word i is one.
+  void trace_marked_slots(Address first, std::uint64_t slots) {
+    for (; slots != 0; slots &= slots - 1)
+      trace_slot(first + static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
   }
   void conservative_word(Address at, std::uintptr_t word) {
     const Address address(word & format_.conservative_mask);
@@ -152,14 +150,36 @@ class Tracer : public RootVisitor, public VisitorOwner {
   }
   void trace_bitmap(const heap::Found& object, std::size_t from, std::size_t to) {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
+    const std::size_t words = (to - from) / kWordBytes;
+    if (from == 0 && words <= heap::Kind::kFirstSlots)
+      return trace_marked_slots(
+          object.range.begin,
+          kind.first_slots & (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words)));
+    trace_long_bitmap(kind, object.range.begin, from, to);
+  }
+  [[gnu::noinline]] void trace_long_bitmap(const heap::Kind& kind, Address begin, std::size_t from,
+                                           std::size_t to) {
     std::size_t bit = from / kWordBytes % kind.bitmap_words;
-    for (std::size_t at = from; at < to; at += kWordBytes) {
-      if ((kind.bitmap[bit / 64] >> (bit % 64) & 1) != 0) {
-        const Address slot = object.range.begin + at;
-        reference(slot, format_.decode(load(slot)));
-      }
-      if (++bit == kind.bitmap_words) bit = 0;
+    for (std::size_t at = from; at < to;) {
+      const std::size_t words =
+          std::min({kind.bitmap_words - bit, 64 - bit % 64, (to - at) / kWordBytes});
+      std::uint64_t slots = kind.bitmap[bit / 64] >> (bit % 64);
+      if (words < 64) slots &= (std::uint64_t{1} << words) - 1;
+      trace_marked_slots(begin + at, slots);
+      at += words * kWordBytes;
+      bit += words;
+      if (bit == kind.bitmap_words) bit = 0;
     }
+  }
+  [[gnu::noinline]] void trace_words(Address from, Address to) {
+    for (Address at = from; at < to; at = at + kWordBytes) conservative_word(at, load(at));
+  }
+  [[gnu::noinline]] void trace_by_callback(const heap::Found& object, std::size_t from,
+                                           std::size_t to) {
+    const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
+    call_back([&](weir_visitor* visitor) {
+      kind.trace(visitor, object.range.begin.as(), from, to, kind.data);
+    });
   }
   void call_back(os::FunctionRef<void(weir_visitor*)> callback) {
     {

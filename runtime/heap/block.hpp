@@ -58,7 +58,7 @@ constexpr bool is_legal(BlockState from, BlockState to) {
 }
 
 // Changed by its owner, or under the heap's lock. The state is read by others, too.
-class Block {
+class alignas(16) Block {  // so that an index is shifted, not multiplied
  public:
   BlockState state() const { return state_.load(std::memory_order_acquire); }
   void become(BlockState to) {

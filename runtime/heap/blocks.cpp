@@ -90,7 +90,18 @@ bool Blocks::has_hole(BlockIndex index, bool leaf, std::size_t granules) const {
          (state == BlockState::swept && block.longest_run >= granules);
 }
 
-std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granules) {
+std::optional<BlockIndex> Blocks::next_with_any_hole(bool leaf, std::size_t granules) {
+  Offers& offers = offers_[leaf];
+  while (offers.round_left > 0) {
+    --offers.round_left;
+    if (offers.round_cursor >= frontier_) offers.round_cursor = 0;
+    const BlockIndex index = BlockIndex(offers.round_cursor++);
+    if (has_hole(index, leaf, granules)) return index;
+  }
+  return std::nullopt;
+}
+
+std::optional<BlockIndex> Blocks::next_with_new_holes(bool leaf, std::size_t granules) {
   Offers& offers = offers_[leaf];
   while (offers.first_added < offers.added.size()) {
     const BlockIndex index = offers.added[offers.first_added++];
@@ -107,13 +118,16 @@ std::optional<BlockIndex> Blocks::next_with_holes(bool leaf, std::size_t granule
 
 void Blocks::add_with_holes(BlockIndex index) {
   // Without memory for it, it is offered after the next full collection.
-  (void)offers_[region_->block(index).leaf].added.push_back(index);
+  Offers& offers = offers_[region_->block(index).leaf];
+  (void)offers.added.push_back(index);
+  offers.round_left = frontier_;
 }
 
 void Blocks::restart() {
   for (Offers& offers : offers_) {
     offers.added.clear();
     offers.first_added = offers.cursor = 0;
+    offers.round_left = frontier_;
   }
 }
 

@@ -19,10 +19,14 @@ class Blocks {
   // Error out_of_memory: more than the limit, or than the system gives.
   Expected<BlockIndex> take(std::size_t count, BlockState state, std::size_t alignment = 1);
   void give_back(BlockIndex first, std::size_t count);
+  bool has_free() const { return free_count_ != 0; }  // that was used before
 
-  // The next block of this sort that is unswept, or swept with a run of at least `granules`: first
-  // those that were added, then all in address order. Each is offered once.
-  std::optional<BlockIndex> next_with_holes(bool leaf, std::size_t granules);
+  // The next block of this sort that is unswept, or swept with a run of at least `granules`. Two
+  // who look do not disturb each other, since what one passes over may do for the other:
+  //   new_holes  those that were added, then all in address order, each offered once
+  //   any_hole   goes round, past each block once since the last was added
+  std::optional<BlockIndex> next_with_new_holes(bool leaf, std::size_t granules);
+  std::optional<BlockIndex> next_with_any_hole(bool leaf, std::size_t granules);
   void add_with_holes(BlockIndex index);
   void restart();  // all are offered again, in address order
 
@@ -51,6 +55,8 @@ class Blocks {
     os::OffHeapVector<BlockIndex> added;
     std::size_t first_added = 0;
     std::size_t cursor = 0;
+    std::size_t round_cursor = 0;
+    std::size_t round_left = 0;  // blocks to be looked at
   };
   bool has_hole(BlockIndex index, bool leaf, std::size_t granules) const;
   Offers offers_[2];

@@ -46,6 +46,12 @@ Expected<KindTag> Kinds::define(TraceClass trace, Kind kind) {
   if (number > kMaxKinds)
     return fail(ErrorCode::out_of_memory, kDefining, "a heap has at most 120 kinds");
   kind.tag = KindTag::of(trace, static_cast<std::uint8_t>(number));
+  if (trace == TraceClass::bitmap) {
+    for (std::size_t word = 0; word < Kind::kFirstSlots; ++word) {
+      const std::size_t bit = word % kind.bitmap_words;
+      kind.first_slots |= (kind.bitmap[bit / 64] >> (bit % 64) & 1) << word;
+    }
+  }
   kinds_[number] = std::move(kind);
   count_.store(number + 1, std::memory_order_release);
   return kinds_[number].tag;

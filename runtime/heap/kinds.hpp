@@ -48,7 +48,9 @@ struct Kind {
   KindTag tag;
   std::vector<std::uint64_t> bitmap;  // TraceClass::bitmap: which words are slots
   std::size_t bitmap_words = 0;       // after how many words it repeats
-  TraceFunction trace = nullptr;      // TraceClass::callback
+  static constexpr std::size_t kFirstSlots = 64;
+  std::uint64_t first_slots = 0;  // which of an object's first 64 words are, by the bitmap
+  TraceFunction trace = nullptr;  // TraceClass::callback
   void* data = nullptr;
   bool reaches_off_heap = false;
   bool movable = false;

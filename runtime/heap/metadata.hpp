@@ -45,7 +45,8 @@ class MetadataByte {
   constexpr TraceClass trace_class() const {
     return static_cast<TraceClass>((value_ >> kClassShift) & 7);
   }
-  constexpr bool is_object() const { return is_start() && trace_class() != TraceClass::free; }
+  // Bits 6 and 5 are 0.
+  constexpr bool is_object() const { return value_ >= (kStart | 1 << kClassShift); }
   constexpr unsigned mark() const { return value_ & kMarkMask; }
   constexpr MetadataByte marked(unsigned epoch) const {
     return MetadataByte(static_cast<std::uint8_t>((value_ & ~kMarkMask) | epoch));
@@ -82,8 +83,12 @@ class Metadata {
   void store(Address a, MetadataByte byte) const {
     std::atomic_ref(*at(a)).store(byte.value(), std::memory_order_relaxed);
   }
+  // Marks what `before` was loaded from. Several threads may each take itself for the first.
+  void mark(Address start, MetadataByte before, unsigned epoch) const {
+    store(start, before.marked(epoch));
+  }
   // True for the one caller that marks it in this epoch.
-  bool mark(Address start, unsigned epoch) const {
+  bool mark_once(Address start, unsigned epoch) const {
     std::atomic_ref byte(*at(start));
     const MetadataByte before(byte.load(std::memory_order_relaxed));
     if (before.mark() == epoch) return false;

@@ -22,6 +22,18 @@
 
 namespace weir::heap {
 
+// Of an address in the region, its block. A plain value, for loops that would load the region's
+// members again after each store.
+struct BlockTable {
+  Address begin;
+  Block* blocks = nullptr;
+
+  BlockIndex index_of(Address a) const { return BlockIndex((a - begin) >> kBlockShift); }
+  Block& of(Address a) const { return blocks[(a - begin) >> kBlockShift]; }
+  // `begin` is at a multiple of a block.
+  static Address end_of(Address a) { return a.align_down(kBlockBytes) + kBlockBytes; }
+};
+
 class Region {
  public:
   // `bytes` is rounded up to whole arenas.
@@ -44,6 +56,7 @@ class Region {
     return {objects_.begin + (std::size_t{index.value} << kBlockShift), kBlockBytes};
   }
   Block& block(BlockIndex index) const { return blocks_[index.value]; }
+  BlockTable block_table() const { return {objects_.begin, blocks_}; }
 
   // A unit is a page, but at least 4 KiB: what large objects are made of.
   std::size_t unit_bytes() const { return std::size_t{1} << unit_shift_; }

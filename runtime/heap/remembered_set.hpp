@@ -48,6 +48,11 @@ class RememberedSet {
   const barrier::Barrier& barrier() const { return barrier_; }
   // What the last take or reset needed to find out what was written, in CPU time; 0: not measured.
   std::uint64_t walk_cpu_ns() const { return walk_cpu_ns_; }
+  // What the traps of the pages that it found cost their writers, as far as is known.
+  std::uint64_t trap_ns() const {
+    return static_cast<std::uint64_t>(static_cast<double>(dirty_bytes_ / unit_bytes_) *
+                                      meter_.costs().trap);
+  }
   bool is_hot(Address address) const { return policy_.is_hot(unit_of(address)); }
   RememberedCounters counters() const;
 

@@ -22,6 +22,7 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
+  space->open_pagemap();
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
 }
@@ -63,6 +64,30 @@ Expected<> Space::set_maximum(std::size_t bytes) {
   return {};
 }
 
+void Space::open_pagemap() {
+  pagemap_ = os::Pagemap();  // first: nobody asks the old one any more
+  if (auto pagemap = os::Pagemap::open()) pagemap_ = std::move(*pagemap);
+}
+
+void Space::for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const {
+  constexpr std::size_t kWorthAsking = std::size_t{1} << 20;
+  using enum os::PageCategory;
+  bool is_known = false;
+  if (range.size >= kWorthAsking) {
+    const Range pages = Range::between(range.begin.align_down(os::page_size()),
+                                       range.end().align_up(os::page_size()));
+    os::PageRegion buffer[64];
+    os::ScanQuery query{};
+    query.any_of = query.report = {present, swapped};
+    query.check_wp_async = false;
+    is_known = pagemap_
+                   .scan(pages, query, buffer,
+                         [&](Range run, os::PageCategories) { visit(run.intersection(range)); })
+                   .has_value();
+  }
+  if (!is_known) visit(range);
+}
+
 void Space::spend(std::size_t bytes) {
   budget_ -= std::min(budget_, bytes);
   used_ += bytes;
@@ -77,7 +102,7 @@ void Space::open(BlockIndex index) {
   block.forget_survivors();
 }
 
-Range Space::open_ahead(BlockIndex index) {
+Range Space::open_ahead(BlockIndex index, bool is_free) {
   constexpr std::size_t kAhead = 8;  // blocks for one system call
   const bool was_armed = region_.block(index).armed;
   open(index);
@@ -88,7 +113,8 @@ Range Space::open_ahead(BlockIndex index) {
     if (!next.armed) break;
     if (next.state() == BlockState::free) {
       next.armed = false;
-    } else if (next.state() == BlockState::unswept || next.state() == BlockState::swept) {
+    } else if (!is_free &&
+               (next.state() == BlockState::unswept || next.state() == BlockState::swept)) {
       open(end);
       next.has_old = true;
     } else {
@@ -118,13 +144,45 @@ void Space::sweep(BlockIndex index, Range keep) {
   poison(index, keep);
 }
 
-std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules) {
-  for (;;) {
+std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
+  BlockIndex index;
+  Range to_disarm;
+  {
+    const std::lock_guard guard(lock_);
+    if (memory == Memory::used && !blocks_.has_free()) return std::nullopt;
+    auto taken = blocks_.take(1, BlockState::owned);
+    if (!taken && memory == Memory::fresh) {
+      finish_sweeping();
+      taken = blocks_.take(1, BlockState::owned);
+    }
+    if (!taken) {
+      if (memory == Memory::fresh) blocks_.restart();  // holes that were passed over
+      return std::nullopt;
+    }
+    index = *taken;
+    spend(kBlockBytes);
+    to_disarm = open_ahead(index, true);
+    Block& block = region_.block(index);
+    block.has_old = false;
+    block.leaf = leaf;
+    block.longest_run = kBlockGranules;
+    metadata().store(region_.range_of(index).begin, MetadataByte::free_start());
+  }
+  disarm(to_disarm);
+  return index;
+}
+
+// `most`: blocks that are looked at in vain.
+std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
+                                                 std::size_t most) {
+  const std::size_t least = holes == Holes::many ? kBlockGranules / 8 * 7 : 0;
+  for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
     {
       const std::lock_guard guard(lock_);
-      index = blocks_.next_with_holes(leaf, granules);
+      index = holes == Holes::many ? blocks_.next_with_new_holes(leaf, granules)
+                                   : blocks_.next_with_any_hole(leaf, granules);
       if (!index) return std::nullopt;
       is_swept = region_.block(*index).state() == BlockState::swept;
       region_.block(*index).become(BlockState::owned);
@@ -134,55 +192,42 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
     Range to_disarm;
     {
       const std::lock_guard guard(lock_);
-      if (block.longest_run < granules) {
+      if (block.longest_run < granules || block.free_granules < least) {
         block.become(BlockState::swept);
         continue;
       }
       spend(std::size_t{block.free_granules} * kGranuleBytes);
-      to_disarm = open_ahead(*index);
+      to_disarm = open_ahead(*index, false);
       block.has_old = block.free_granules != kBlockGranules;
     }
     disarm(to_disarm);
     poison(*index, {});
     return index;
   }
+  return std::nullopt;
 }
 
-tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes, bool holes,
+tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes,
                                                     bool whatever_the_budget) {
+  // A larger object rarely fits; what it does not take, small ones will.
+  constexpr std::size_t kFewTries = 16;
+  const std::size_t all = region_.block_count();
+  const std::size_t granules = bytes / kGranuleBytes;
+  const bool is_medium = bytes > kMedium;
+  bool may_grow = false;
   {
     const std::lock_guard guard(lock_);
     if (budget_ < bytes && !whatever_the_budget) return tl::unexpected(Refusal::budget_spent);
+    may_grow = blocks_.frontier() * kBlockBytes < size_;
   }
-  if (holes)
-    if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
-  Range to_disarm;
-  Expected<BlockIndex> taken;
-  {
-    const std::lock_guard guard(lock_);
-    taken = blocks_.take(1, BlockState::owned);
-    if (!taken) {
-      finish_sweeping();
-      taken = blocks_.take(1, BlockState::owned);
-    }
-    if (taken) {
-      spend(kBlockBytes);
-      to_disarm = open_ahead(*taken);
-      Block& block = region_.block(*taken);
-      block.has_old = false;
-      block.leaf = leaf;
-      block.longest_run = kBlockGranules;
-      metadata().store(region_.range_of(*taken).begin, MetadataByte::free_start());
-    } else {
-      blocks_.restart();  // holes that were passed over for larger wishes
-    }
-  }
-  if (taken) {
-    disarm(to_disarm);
-    return *taken;
-  }
-  if (const auto index = take_with_holes(leaf, bytes / kGranuleBytes)) return *index;
-  return tl::unexpected(Refusal::out_of_memory);
+  std::optional<BlockIndex> index = take_whole(leaf, Memory::used);
+  if (!index && !is_medium) index = take_with_holes(leaf, granules, Holes::many, all);
+  if (!index && may_grow) index = take_whole(leaf, Memory::fresh);
+  if (!index) index = take_with_holes(leaf, granules, Holes::any, is_medium ? kFewTries : all);
+  if (!index) index = take_whole(leaf, Memory::fresh);
+  if (!index) index = take_with_holes(leaf, granules, Holes::any, all);
+  if (!index) return tl::unexpected(Refusal::out_of_memory);
+  return *index;
 }
 
 tl::expected<Address, Refusal> Space::allocate_large(std::size_t bytes, std::size_t alignment,
@@ -233,16 +278,9 @@ std::optional<Found> Space::find(Address address) const {
   return describe(start);
 }
 
-Found Space::describe(Address start) const {
-  const BlockIndex index = region_.block_of(start);
-  if (region_.block(index).state() == BlockState::large) {
-    const LargeObject* large = large_.find(start);
-    return {large->range, large->kind};
-  }
-  const Address end = metadata().next_start(start, region_.range_of(index).end());
-  const std::uint8_t number =
-      end - start > kGranuleBytes ? metadata().kind_number(start) : std::uint8_t{0};
-  return {Range::between(start, end), KindTag::of(metadata().load(start).trace_class(), number)};
+Found Space::describe_large(Address start) const {
+  const LargeObject* large = large_.find(start);
+  return {large->range, large->kind};
 }
 
 void Space::for_each_object(os::FunctionRef<void(const Found&)> visit) const {
@@ -343,8 +381,10 @@ void Space::arm_large(LargeObject& object) {
     region_.block(index).armed = true;
 }
 
-void Space::end_marking(std::size_t live) {
-  large_.sweep(epoch_, [this](LargeObject& object) { arm_large(object); });
+void Space::end_marking(std::size_t live, bool watch) {
+  large_.sweep(epoch_, [this, watch](LargeObject& object) {
+    if (watch) arm_large(object);
+  });
   blocks_.restart();
   young_blocks_.clear();
   ArmingRun run(*this);
@@ -359,7 +399,7 @@ void Space::end_marking(std::size_t live) {
     } else if (state == BlockState::filled || state == BlockState::swept) {
       if (block.has_survivors()) {
         block.become(BlockState::unswept);
-        run.add(index);
+        if (watch) run.add(index);
       } else {
         blocks_.give_back(index, 1);
       }

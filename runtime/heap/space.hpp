@@ -17,6 +17,7 @@
 #include "runtime/heap/large_objects.hpp"
 #include "runtime/heap/remembered_set.hpp"
 #include "runtime/heap/zero_source.hpp"
+#include "runtime/os/pagemap.hpp"
 
 namespace weir::heap {
 
@@ -56,10 +57,12 @@ class Space {
   std::mutex& lock() { return lock_; }
 
   // -- Mutators; each takes the lock --
-  // A block with a free run of at least `bytes`, owned by the caller now. Holes come before free
-  // blocks, if `holes` are wanted; else where no block is free. Its `longest_run` is up to date.
+  // A block with a free run of at least `bytes`, owned by the caller now, its `longest_run` up to
+  // date: a free one that was used before; one with many holes; fresh memory, as long as the heap
+  // is smaller than set_size said; any hole; fresh memory. What shares its block with old objects
+  // has them scanned in the next collection: that must be worth it.
   // `whatever_the_budget`: a collection was no help, or may not be.
-  tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes, bool holes,
+  tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes,
                                                bool whatever_the_budget);
   tl::expected<Address, Refusal> allocate_large(std::size_t bytes, std::size_t alignment,
                                                 KindTag kind, bool whatever_the_budget);
@@ -73,7 +76,16 @@ class Space {
     return committed().contains(address) &&
            region_.block(region_.block_of(address)).state() == BlockState::owned;
   }
-  Found describe(Address start) const;  // of an object that starts there
+  // Of an object that starts there.
+  Found describe(Address start) const {
+    const BlockIndex index = region_.block_of(start);
+    if (region_.block(index).state() == BlockState::large) [[unlikely]]
+      return describe_large(start);
+    const Address end = metadata().next_start(start, region_.range_of(index).end());
+    const std::uint8_t number =
+        end - start > kGranuleBytes ? metadata().kind_number(start) : std::uint8_t{0};
+    return {Range::between(start, end), KindTag::of(metadata().load(start).trace_class(), number)};
+  }
   // In a block of large objects: whose unit it is; nullptr: nobody's.
   const LargeObject* large_object(Address address) const { return large_.find(address); }
   bool is_object(Address start) const {  // whether one starts there
@@ -84,6 +96,10 @@ class Space {
   bool is_marked(Address start) const { return metadata().load(start).mark() == epoch_; }
   // The same, or it is no object of the region: those of images are alive, and nobody marks them.
   bool lives(Address start) const { return !region_.contains(start) || is_marked(start); }
+  // Of a large object, the parts that anything was ever written to, as far as the system tells:
+  // what it never gave memory is zeros, and stays without. World stopped.
+  void for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const;
+  void open_pagemap();  // anew in the child of a fork
   // In address order, the large ones last. World stopped, everything swept.
   void for_each_object(os::FunctionRef<void(const Found&)> visit) const;
 
@@ -99,17 +115,12 @@ class Space {
   // What is marked stays so: it is old, only young objects can be unmarked.
   void begin_young_marking();
   // What is not marked is dead from here on, and what is has become old. `live`: bytes of all that
-  // are marked. The second after begin_young_marking.
-  void end_marking(std::size_t live);
+  // are marked. The second after begin_young_marking. `watch`: what is old is armed, and can be
+  // told from what is young in the next marking.
+  void end_marking(std::size_t live, bool watch);
   void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
-  // Of an object's start, while marking: true for the one caller that marks it. Any marker.
-  bool mark(Address start) const {
-    if (!metadata().mark(start, epoch_)) return false;
-    region_.block(region_.block_of(start)).note_survivor();
-    return true;
-  }
   // False: whatever `address` lies in is marked already.
   bool may_be_young(Address address) const {
     return region_.block(region_.block_of(address)).young;
@@ -129,6 +140,8 @@ class Space {
   // -- Sizing --
   // What may be given out until budget_spent.
   void set_budget(std::size_t bytes) { budget_ = bytes; }
+  // Up to here it may grow for speed.
+  void set_size(std::size_t bytes) { size_ = bytes; }
   void spend_elsewhere(std::size_t bytes) { budget_ -= std::min(budget_, bytes); }
   std::size_t allocated_large() const { return allocated_large_; }  // bytes, since the beginning
   std::size_t used() const { return used_; }  // live at the last collection + given out since
@@ -139,14 +152,19 @@ class Space {
 
  private:
   Space(Region region, bool poison);
+  Found describe_large(Address start) const;
 
-  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules);
+  enum class Memory { used, fresh };
+  std::optional<BlockIndex> take_whole(bool leaf, Memory memory);
+  enum class Holes { many, any };
+  std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, Holes holes,
+                                            std::size_t most);
   void spend(std::size_t bytes);
   // Under the lock: it is young from now on.
   void open(BlockIndex index);
-  // The same, and if it is armed the blocks behind it that will be picked next, too; what the
-  // caller has to disarm, outside the lock.
-  Range open_ahead(BlockIndex index);
+  // The same, and if it is armed the blocks behind it that will be picked next, too: free ones, or
+  // if it is not free itself those with holes; what the caller has to disarm, outside the lock.
+  Range open_ahead(BlockIndex index, bool is_free);
   void disarm(Range pages) {
     if (!pages.empty()) remembered_->disarm(pages);
   }
@@ -164,11 +182,13 @@ class Space {
   faults::FaultServer* server_ = nullptr;  // that `zeros_` is with
   std::unique_ptr<RememberedSet> remembered_;
   os::OffHeapVector<BlockIndex> young_blocks_;
+  os::Pagemap pagemap_;  // empty: not to be had, and everything counts as populated
   std::mutex lock_;
   unsigned epoch_ = 1;
   bool poison_;
   std::size_t used_ = 0;
   std::size_t budget_ = 0;
+  std::size_t size_ = 0;
   std::size_t allocated_large_ = 0;
 };
 

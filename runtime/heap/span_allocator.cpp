@@ -6,7 +6,8 @@
 namespace weir::heap {
 namespace {
 
-constexpr std::size_t kPiece = 4096;       // zeroed ahead of the bump pointer
+constexpr std::size_t kPiece = 4096;  // zeroed ahead of the bump pointer
+constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kSmallestHole = 64;  // smaller ones cost more than they give
 
 }  // namespace
@@ -91,7 +92,7 @@ tl::expected<void, Refusal> SpanAllocator::next_run(std::size_t bytes, bool what
       return {};
     }
   }
-  const auto block = space_->take_block(leaf_, wanted, from_ == From::holes, whatever_the_budget);
+  const auto block = space_->take_block(leaf_, wanted, whatever_the_budget);
   if (!block) return tl::unexpected(block.error());  // what is left of the run stays
   if (block_) {
     end_run();
@@ -111,6 +112,10 @@ Address SpanAllocator::place(Address start, std::size_t bytes, KindTag kind) {
     const Address piece_end = std::min(std::max(end, zeroed_ + kPiece), run_.end());
     std::memset(zeroed_.as(), 0, piece_end - zeroed_);
     zeroed_ = piece_end;
+    // The next piece: its lines arrive while this one is used.
+    const Address next_end = std::min(zeroed_ + kPiece, run_.end());
+    for (Address line = zeroed_; line < next_end; line = line + kCacheLine)
+      __builtin_prefetch(line.as(), 1);
   }
   if (start > bump()) metadata.store(bump(), MetadataByte::free_start());
   metadata.store(start, kind.start_byte());

@@ -22,10 +22,9 @@ namespace weir::heap {
 
 class SpanAllocator {
  public:
-  enum class From { holes, free_blocks };  // where it takes runs first
   // `one_at_a_time`: the limit stays at the bump pointer, so that every allocation comes here.
-  SpanAllocator(Space& space, weir_span& span, bool leaf, From from, bool one_at_a_time)
-      : space_(&space), span_(&span), leaf_(leaf), from_(from), one_at_a_time_(one_at_a_time) {}
+  SpanAllocator(Space& space, weir_span& span, bool leaf, bool one_at_a_time)
+      : space_(&space), span_(&span), leaf_(leaf), one_at_a_time_(one_at_a_time) {}
 
   // In the current run; a null address if it has no room. What nearly all calls are, and without a
   // tl::expected: a copy of one just written is a load that waits for the zeros written before it
@@ -71,7 +70,6 @@ class SpanAllocator {
   Space* space_;
   weir_span* span_;
   bool leaf_;
-  From from_;
   bool one_at_a_time_;
   std::optional<BlockIndex> block_;
   Range run_;       // empty: none

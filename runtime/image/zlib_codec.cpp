@@ -17,8 +17,8 @@ Bytef* as_input(Bytes from) {
   return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(from.data()));
 }
 
-// The world may be stopped while heaps are saved: all memory is there from the start, and speed comes
-// before size.
+// The world may be stopped while heaps are saved: all memory is there from the start, and speed
+// comes before size.
 class ZlibEncoder final : public Encoder {
  public:
   ZlibEncoder() { ready_ = deflateInit(&stream_, Z_BEST_SPEED) == Z_OK; }

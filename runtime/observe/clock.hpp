@@ -24,4 +24,9 @@ inline std::uint64_t thread_cpu_ns() noexcept {
   return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+// The same of all threads of the process.
+inline std::uint64_t process_cpu_ns() noexcept {
+  return read_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 }  // namespace weir::observe

@@ -71,7 +71,11 @@ const Stack* MutatorThread::stack_of(Address address) const {
 
 void MutatorThread::capture(StackPlace& place) {
   const Stack* stack = stack_of(Address(__builtin_frame_address(0)));
-  place.capture(stack != nullptr ? stack->memory_.end() : Address());
+  const Address cold_end = stack != nullptr ? stack->memory_.end() : Address();
+  if (is_scanned_from_entry_)
+    place.capture_at(entry_, cold_end);
+  else
+    place.capture(cold_end);
 }
 
 void MutatorThread::stand_still(const void* signal_context) {

@@ -81,6 +81,24 @@ class MutatorThread {
     HostThread::Section section_;
   };
 
+  // The frames of a call into the runtime are full of addresses that mean nothing: of blocks, of
+  // free memory, of what earlier calls left. A call that may collect and has no reference of its
+  // caller's in its hands notes where it was entered, and while it waits for a stop, or does the
+  // collection itself, the stack is scanned from there.
+  void note_entry(Address sp) { entry_ = sp; }
+  class ScannedFromEntry {  // in such a call
+   public:
+    explicit ScannedFromEntry(MutatorThread& thread) : thread_(thread) {
+      thread_.is_scanned_from_entry_ = true;
+    }
+    ~ScannedFromEntry() { thread_.is_scanned_from_entry_ = false; }
+    ScannedFromEntry(const ScannedFromEntry&) = delete;
+    ScannedFromEntry& operator=(const ScannedFromEntry&) = delete;
+
+   private:
+    MutatorThread& thread_;
+  };
+
   MutatorState state() const {
     return static_cast<MutatorState>(word_.load(std::memory_order_acquire) & kStateMask);
   }
@@ -158,6 +176,8 @@ class MutatorThread {
 
   // Where it stands when it does not run.
   StackPlace place_;
+  Address entry_;
+  bool is_scanned_from_entry_ = false;
   Address sp_;           // of the interrupted code, for one that is stopped by a signal
   Range signal_frames_;  // of other signal handlers, on the signal stack, between it and us
   Range registers_[2];   // in the signal's frame: general, and vector

@@ -20,15 +20,12 @@ namespace weir::threads {
 __attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture(
     Address cold_end) {
   __builtin_unwind_init();  // this frame saves all that callers expect to find again
-  std::uintptr_t sp = 0;
-#if defined(__x86_64__)
-  asm volatile("mov %%rsp, %0" : "=r"(sp));
-#elif defined(__aarch64__)
-  asm volatile("mov %0, sp" : "=r"(sp));
-#else
-#error "which register is the stack pointer?"
-#endif
-  sp_ = Address(sp);
+  capture_at(stack_pointer(), cold_end);
+}
+
+__attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture_at(
+    Address sp, Address cold_end) {
+  sp_ = sp;
   const std::size_t words = cold_end > sp_ ? (cold_end - sp_) / sizeof frames_[0] : 0;
   used_ = std::min(words, kWords);
   // Word by word: a memcpy would be the sanitizer's.

@@ -23,6 +23,8 @@ class StackPlace {
   // Spills the callee-saved registers and notes where the stack pointer is. Nothing at or above
   // `cold_end` is read. Async-signal-safe.
   void capture(Address cold_end);
+  // The same for a place further up, where the registers were spilled already.
+  void capture_at(Address sp, Address cold_end);
 
   Address sp() const { return sp_; }
   // The copied frames.
@@ -40,6 +42,20 @@ class StackPlace {
   std::uintptr_t frames_[kWords];
   [[maybe_unused]] void* moved_frames_ = nullptr;  // AddressSanitizer's handle of them
 };
+
+// Of the function that this is inlined into. __builtin_unwind_init() at its beginning makes it save
+// there all registers that callers expect to find again.
+[[gnu::always_inline]] inline Address stack_pointer() {
+  std::uintptr_t sp = 0;
+#if defined(__x86_64__)
+  asm volatile("mov %%rsp, %0" : "=r"(sp));
+#elif defined(__aarch64__)
+  asm volatile("mov %0, sp" : "=r"(sp));
+#else
+#error "which register is the stack pointer?"
+#endif
+  return Address(sp);
+}
 
 // A stack that a mutator may run on: its thread's own, or a fiber's.
 class Stack {

@@ -32,6 +32,19 @@ void push(MarkStack& stack, std::size_t node) {
     stack.push(node * kGranule);
 }
 
+struct Item {
+  std::uintptr_t address;
+  std::size_t offset;  // 0: not a part
+};
+Item pop(MarkStack& stack) {
+  MarkStack::Cursor cursor(stack);
+  const std::uintptr_t word = cursor.pop();
+  const Item item = MarkWord::is_part(word) ? Item{MarkWord::object_of(word).value(), cursor.pop()}
+                                            : Item{word, 0};
+  cursor.store(stack);
+  return item;
+}
+
 // Node 1 is the root. Children of a node are found through lists.
 struct Tree {
   std::vector<std::vector<std::size_t>> children{kNodes + 1};
@@ -54,7 +67,7 @@ struct Run {
     MarkStack stack(pool);
     do {
       while (!stack.is_empty()) {
-        const MarkItem item = stack.pop();
+        const Item item = pop(stack);
         const std::size_t node = item.address / kGranule;
         if (node == 0 || node > kNodes || item.address % kGranule != 0 ||
             item.offset != (is_part(node) ? offset_of(node) : 0)) {
@@ -81,7 +94,7 @@ TEST_CASE("what is pushed is popped, whole, the latest first") {
     push(stack, node);
     pushed.push_back(node);
     if (random() % 4 == 0 && !stack.is_empty()) {
-      const MarkItem item = stack.pop();
+      const Item item = pop(stack);
       REQUIRE(item.address == pushed.back() * kGranule);
       REQUIRE(item.offset == (is_part(pushed.back()) ? offset_of(pushed.back()) : 0));
       pushed.pop_back();
@@ -90,7 +103,7 @@ TEST_CASE("what is pushed is popped, whole, the latest first") {
   std::vector<std::size_t> popped;
   do {
     while (!stack.is_empty()) {
-      const MarkItem item = stack.pop();
+      const Item item = pop(stack);
       const std::size_t node = item.address / kGranule;
       REQUIRE(item.offset == (is_part(node) ? offset_of(node) : 0));
       popped.push_back(node);
@@ -133,7 +146,7 @@ TEST_CASE("a marker that waits is given the older half, and no pair is torn") {
     std::thread waiting([&] {
       MarkStack stack(pool);
       while (stack.refill(2))
-        while (!stack.is_empty()) given.push_back(stack.pop().address / kGranule);
+        while (!stack.is_empty()) given.push_back(pop(stack).address / kGranule);
     });
     while (!pool.is_anyone_waiting()) std::this_thread::yield();
     MarkStack stack(pool);
@@ -144,7 +157,7 @@ TEST_CASE("a marker that waits is given the older half, and no pair is torn") {
     stack.share();
     std::vector<std::size_t> kept;
     while (!stack.is_empty()) {
-      const MarkItem item = stack.pop();
+      const Item item = pop(stack);
       const std::size_t node = item.address / kGranule;
       CHECK(item.offset == (is_part(node) ? offset_of(node) : 0));
       kept.push_back(node);
@@ -152,7 +165,7 @@ TEST_CASE("a marker that waits is given the older half, and no pair is torn") {
     // The other may not be awake yet, and its half is there for whoever asks.
     std::vector<std::size_t> taken_back;
     while (stack.refill(2))
-      while (!stack.is_empty()) taken_back.push_back(stack.pop().address / kGranule);
+      while (!stack.is_empty()) taken_back.push_back(pop(stack).address / kGranule);
     waiting.join();
     given.insert(given.end(), taken_back.begin(), taken_back.end());
     CHECK(kept.size() + given.size() == count);

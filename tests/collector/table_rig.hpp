@@ -21,7 +21,7 @@ class TableRig {
       : space_(*heap::Space::create(
             {.maximum = kMaximum, .reserved = kMaximum, .huge = os::HugePages::never})) {
     while (objects_.size() < objects) {
-      const auto block = space_->take_block(true, heap::kGranuleBytes, false, true);
+      const auto block = space_->take_block(true, heap::kGranuleBytes, true);
       REQUIRE(block);
       const Range range = space_->region().range_of(*block);
       for (Address at = range.begin; at < range.end(); at = at + heap::kGranuleBytes)
@@ -40,7 +40,7 @@ class TableRig {
       space_->metadata().store(object, heap::MetadataByte::start(heap::TraceClass::leaf));
     space_->begin_marking();
   }
-  void mark(Address object) { space_->metadata().mark(object, space_->epoch()); }
+  void mark(Address object) { space_->metadata().mark_once(object, space_->epoch()); }
   bool is_marked(Address object) const { return space_->is_marked(object); }
 
   collector::Marker& marker() { return marker_; }
@@ -50,7 +50,7 @@ class TableRig {
     pool_.restart();
     marker_.flush();
     while (collector::MarkPacket* packet = pool_.take_full(1)) {
-      while (packet->count != 0) handed.emplace_back(packet->pop().address);
+      while (packet->count != 0) handed.emplace_back(packet->words[--packet->count]);
       pool_.put_empty(packet);
     }
     std::ranges::sort(handed);
@@ -64,7 +64,8 @@ class TableRig {
   std::vector<Address> objects_;
   collector::MarkPool pool_;
   collector::WordFormat format_;
-  collector::Marker marker_{*space_, format_, pool_, collector::Scope::all, nullptr};
+  collector::Marker marker_{
+      *space_, format_, pool_, collector::Scope::all, collector::Marker::Counting::exact, nullptr};
 };
 
 }  // namespace weir::test

@@ -228,3 +228,35 @@ TEST_CASE("the identity hash stays the same, and is rarely shared") {
   CHECK(different.size() >= 4090);
   CHECK(low_bits.size() > 2000);  // a table of 4096 has few long chains
 }
+
+// Lists are the worst case for addresses that the runtime's own frames leave on a stack: whatever
+// such a word refers to keeps all that came after it.
+TEST_CASE("a conservative stack keeps nothing of what went through a queue") {
+  TestHeap heap;
+  TestMutator mutator(heap, kConservative);
+  struct Entry {
+    Entry* next;
+    std::size_t words[3];
+  };
+  constexpr std::size_t kLength = 10'000;
+  constexpr std::size_t kTimes = 200;
+  const auto add = [&](Entry* last) {
+    auto* entry = static_cast<Entry*>(weir_allocate(mutator, WEIR_KIND_SLOTS, sizeof(Entry)));
+    REQUIRE(entry != nullptr);
+    if (last != nullptr) last->next = entry;
+    return entry;
+  };
+  Entry* first = add(nullptr);
+  Entry* last = first;
+  for (std::size_t i = 1; i < kLength; ++i) last = add(last);
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < kLength * kTimes; ++i) {
+    last = add(last);
+    first = first->next;
+    if (i % (kLength * 10) != 0) continue;
+    REQUIRE(weir_collect(mutator) == WEIR_OK);
+    most = std::max<std::size_t>(most, heap.statistics().live_bytes);
+  }
+  CHECK(most < 3 * kLength * sizeof(Entry));
+  CHECK(first != nullptr);
+}

@@ -160,11 +160,11 @@ TEST_CASE("each block with holes is offered once until the next restart") {
   rig.blocks.give_back(*rig.blocks.take(1, BlockState::large), 1);
 
   for (int round = 0; round < 2; ++round) {
-    CHECK(rig.blocks.next_with_holes(false, 4) == unswept);
-    CHECK(rig.blocks.next_with_holes(true, 4) == leaf);
-    CHECK(rig.blocks.next_with_holes(false, 4) == fits);
-    CHECK(rig.blocks.next_with_holes(false, 4) == std::nullopt);
-    CHECK(rig.blocks.next_with_holes(true, 4) == std::nullopt);
+    CHECK(rig.blocks.next_with_new_holes(false, 4) == unswept);
+    CHECK(rig.blocks.next_with_new_holes(true, 4) == leaf);
+    CHECK(rig.blocks.next_with_new_holes(false, 4) == fits);
+    CHECK(rig.blocks.next_with_new_holes(false, 4) == std::nullopt);
+    CHECK(rig.blocks.next_with_new_holes(true, 4) == std::nullopt);
     rig.blocks.restart();
   }
 }

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <vector>
 
 #include "runtime/heap/space.hpp"
+#include "runtime/os/probe.hpp"
 #include "tests/support/random.hpp"
 
 using namespace weir;
@@ -93,7 +95,7 @@ struct Rig {
       const auto& [begin, object] = *it;
       REQUIRE(is_filled({begin, object.bytes}, object.pattern));
       if (random() % 8 < survivors_of_8) {
-        REQUIRE(region.metadata().mark(begin, epoch));
+        REQUIRE(region.metadata().mark_once(begin, epoch));
         ++it;
         continue;
       }
@@ -176,6 +178,32 @@ TEST_CASE("large objects of a space are zeros, also where others were") {
       if (!behind.is_aligned(space->region().unit_bytes())) REQUIRE_FALSE(space->find(behind));
     }
     space->begin_marking();
-    space->end_marking(0);
+    space->end_marking(0, true);
   }
+}
+
+TEST_CASE("of a large object what was never given memory is passed over, and nothing else") {
+  test::Random random(test::seed_for("populated parts"));
+  auto space =
+      *Space::create({.maximum = kLimit, .reserved = kLimit, .huge = os::HugePages::never});
+  const std::size_t page = os::page_size();
+  const std::size_t bytes = std::size_t{8} << 20;
+  REQUIRE(space->allocate_large(3 * page, 16, KindTag::of(TraceClass::slots), true));
+  const auto place = space->allocate_large(bytes, 16, KindTag::of(TraceClass::slots), true);
+  REQUIRE(place);
+  std::vector<bool> is_written(bytes / page);
+  for (int i = 0; i < 20; ++i) {
+    const std::size_t at = random() % bytes;
+    *(*place + at).as<char>() = 1;
+    is_written[at / page] = true;
+  }
+  std::vector<bool> is_visited(bytes / page);
+  space->for_each_populated({*place, bytes}, [&](Range run) {
+    for (Address at = run.begin; at < run.end(); at = at + page)
+      is_visited[(at - *place) / page] = true;
+  });
+  for (std::size_t i = 0; i < is_written.size(); ++i)
+    if (is_written[i]) REQUIRE(is_visited[i]);
+  // Where the system does not tell, everything is.
+  if (os::probe().has_pagemap_scan()) CHECK(is_visited == is_written);
 }

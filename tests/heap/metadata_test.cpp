@@ -118,7 +118,7 @@ TEST_CASE("of threads that mark the same object one is told so, in each epoch") 
         ++ready;
         while (ready != kThreads) std::this_thread::yield();
         for (std::size_t i = 0; i < kBlockGranules; ++i)
-          if (table.metadata.mark(table.granule(i), epoch)) ++marked[i];
+          if (table.metadata.mark_once(table.granule(i), epoch)) ++marked[i];
       });
     for (std::thread& thread : threads) thread.join();
     for (std::size_t i = 0; i < kBlockGranules; ++i) {

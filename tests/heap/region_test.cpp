@@ -46,7 +46,7 @@ struct Rig {
   explicit Rig(os::HugePages huge)
       : space(*Space::create(
             {.maximum = 1024 * kMiB, .reserved = std::size_t{64} << 30, .huge = huge})),
-        allocator(*space, mutator.spans[1], true, SpanAllocator::From::holes, false) {
+        allocator(*space, mutator.spans[1], true, false) {
     mutator.metadata = space->metadata().biased();
   }
   void allocate(std::size_t bytes) {
@@ -90,7 +90,7 @@ TEST_CASE("trimmed blocks give back the memory of their metadata, too, which is 
   rig.allocator.retire();
   const std::size_t before = resident_tables(rig.space->region());
   rig.space->begin_marking();
-  rig.space->end_marking(0);
+  rig.space->end_marking(0, true);
   CHECK(rig.space->trim() == 16 * kMiB);
   CHECK(resident_tables(rig.space->region()) + kMiB - 64 * 1024 <= before);
   const Range objects = rig.space->committed();

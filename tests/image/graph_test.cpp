@@ -1,6 +1,6 @@
 // A random mutator over an image: its objects and new ones refer to one another, with a shadow of
-// all references in plain memory. What an image object leads to lives, by whatever chain and however
-// long ago it was stored; all else is gone within one full collection.
+// all references in plain memory. What an image object leads to lives, by whatever chain and
+// however long ago it was stored; all else is gone within one full collection.
 #include <cstring>
 #include <map>
 #include <set>

@@ -10,17 +10,19 @@ from reporting.estimates import Estimate
 
 WIDTH = 960
 HEIGHT = 440
-LEFT, RIGHT, TOP, BOTTOM = 84, 130, 10, 56
+LEFT, RIGHT, TOP, BOTTOM = 84, 150, 10, 56
 LINE = 17  # height of a line of text
 LETTER = 6.9  # width of a letter, about
 
 STYLE = """
 .plot { --ink: #1c1c1c; --faint: #6a6a6a; --grid: #e3e3e3; --paper: #ffffff;
   --c0: #1763b0; --c1: #b85300; --c2: #8336a8; --c3: #c0222c; --c4: #7a5c00; --c5: #0f7a48;
-  --c6: #666666; font: 13px system-ui, sans-serif; }
+  --c6: #666666; --c7: #00818a; --c8: #a8327a; --c9: #5a6b00; --c10: #4b4fc4; --c11: #8a4b2a;
+  font: 13px system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { .plot { --ink: #e8e8e8; --faint: #a5a5a5; --grid: #3a3d42;
   --paper: #1b1d21; --c0: #6fb4f5; --c1: #ffa04d; --c2: #d296f2; --c3: #ff8080; --c4: #d9bb5e;
-  --c5: #5fd399; --c6: #b0b0b0; } }
+  --c5: #5fd399; --c6: #b0b0b0; --c7: #4fd0d8; --c8: #f28cc8; --c9: #b9cc4a; --c10: #a3a7ff;
+  --c11: #d99a75; } }
 .plot text { fill: var(--ink); }
 .plot .faint { fill: var(--faint); }
 .plot .grid { stroke: var(--grid); stroke-width: 1; }
@@ -33,12 +35,14 @@ STYLE = """
 .plot .leader { opacity: 0.45; }
 .plot .marker { fill: var(--c); stroke: var(--paper); stroke-width: 1; }
 .plot .name { fill: var(--c); font-weight: 600; }
-""" + "".join(f".plot .c{i} {{ --c: var(--c{i}); }}\n" for i in range(7))
+""" + "".join(f".plot .c{i} {{ --c: var(--c{i}); }}\n" for i in range(12))
 
 # Around (0, 0); told apart without colour, too.
 MARKERS = ["M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z", "M-4.2 -4.2h8.4v8.4h-8.4z",
            "M0 -5.6L5.2 4h-10.4z", "M0 -6L6 0L0 6L-6 0z", "M0 5.6L5.2 -4h-10.4z",
-           "M-2 -5.5h4v3.5h3.5v4h-3.5v3.5h-4v-3.5h-3.5v-4h3.5z", "M-5.5 -2.2h11v4.4h-11z"]
+           "M-2 -5.5h4v3.5h3.5v4h-3.5v3.5h-4v-3.5h-3.5v-4h3.5z", "M-5.5 -2.2h11v4.4h-11z",
+           "M-2.2 -5.5h4.4v11h-4.4z", "M-5.6 0L4 -5.2v10.4z", "M5.6 0L-4 5.2v-10.4z",
+           "M-5 -5L5 5V-5L-5 5z", "M-5 -5H5L-5 5H5z"]
 
 
 @dataclass(frozen=True)
