@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "runtime/collector/images.hpp"
+#include "runtime/os/mapping.hpp"
 #include "runtime/os/pagemap.hpp"
 #include "tests/faults/rig.hpp"
 #include "tests/image/oracle.hpp"
@@ -95,6 +96,32 @@ TEST_CASE("44: what is not touched is not filled; eager filling fills everything
     CHECK(statistics_of(eager).filled_clusters == statistics_of(eager).clusters);
     saved.graph.check(root_of(eager));
   });
+}
+
+TEST_CASE("41: pages that the program gives back are zeros, not what the image has") {
+  const Saved saved("given back");
+  for (const weir_barrier barrier : {WEIR_BARRIER_ASYNC, WEIR_BARRIER_UFFD_THREAD}) {
+    CAPTURE(static_cast<int>(barrier));
+    const Setting delivery("WEIR_DELIVERY", "thread");
+    weir_config config = small_heap();
+    config.barrier = barrier;
+    if (!TestHeap::can_be_made(config)) continue;
+    const TestHeap heap(config);
+    const Kinds kinds(heap);
+    const TestMutator mutator(heap, kPrecise);
+    weir_image* image = open_image(heap, saved.path);
+    const auto* table = static_cast<const std::uint64_t*>(root_of(image));
+    const Address page = Address(table + 2048).align_up(os::page_size());
+    const auto* words = page.as<const volatile std::uint64_t>();
+    REQUIRE(words[0] != 0);
+    REQUIRE(os::give_back({page, os::page_size()}));
+    for (std::size_t i = 0; i < os::page_size() / 8; ++i) REQUIRE(words[i] == 0);
+    CHECK(words[os::page_size() / 8] != 0);
+    page.as<volatile std::uint64_t>()[1] = 0;
+    collect(mutator);
+    REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+    CHECK(words[0] == 0);
+  }
 }
 
 TEST_CASE("45: system calls on lazy memory, with prefault and, where it works, without") {
