@@ -13,6 +13,7 @@
 #include "tests/faults/rig.hpp"
 #include "tests/image/oracle.hpp"
 #include "tests/os/child.hpp"
+#include "tests/support/alarm_storm.hpp"
 #include "tests/support/setting.hpp"
 
 using namespace weir;
@@ -75,6 +76,37 @@ TEST_CASE("38, 30: four threads touch everything at once, each cluster is filled
     const weir_image_statistics statistics = statistics_of(image);
     CHECK(statistics.filled_clusters <= statistics.clusters);
     CHECK(statistics.damaged_clusters == 0);
+  });
+}
+
+TEST_CASE("28, 29: lazy pages under signals, and while the world is stopped by signals") {
+  const Saved saved("signals");
+  for_each_way([&](const weir_config& config, bool) {
+    const TestHeap heap(config);
+    const Kinds kinds(heap);
+    weir_image* image = open_image(heap, saved.path);
+    const auto* const* table = static_cast<const void* const*>(root_of(image));
+    const AlarmStorm storm;
+    std::atomic<bool> is_done{false};
+    std::thread reader([&] {
+      const TestMutator mutator(heap, kBySignal);
+      const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+      for (std::size_t i = 0; i < saved.graph.size(); ++i) {
+        if (i % 50 == 0) (void)!::write(nowhere, table[i], 48);  // EFAULT where nobody fills for it
+        saved.graph.check_object(table, i);
+      }
+      ::close(nowhere);
+      is_done = true;
+    });
+    {
+      const TestMutator mutator(heap, kPrecise);
+      while (!is_done) {
+        REQUIRE(weir_allocate(mutator, WEIR_KIND_SLOTS, 64) != nullptr);
+        REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+        collect(mutator);
+      }
+    }
+    reader.join();
   });
 }
 
