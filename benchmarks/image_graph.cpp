@@ -15,12 +15,14 @@ namespace {
 constexpr std::size_t kBuckets = 1 << 14;
 constexpr std::size_t kChurnWords = 4;  // of the objects that live_churn keeps
 
-class Files {
- public:
+struct Files {
+  Files() = default;
+  Files(const Files&) = delete;
+  Files& operator=(const Files&) = delete;
   ~Files() {
-    for (const auto& [key, path] : paths_) ::unlink(path.c_str());
+    for (const auto& [key, path] : paths) ::unlink(path.c_str());
   }
-  std::map<std::pair<int, std::size_t>, std::string> paths_;
+  std::map<std::pair<int, std::size_t>, std::string> paths;
 };
 
 struct Entry {
@@ -74,7 +76,7 @@ void build_graph(weir_mutator* mutator, std::size_t mib, void** slot) {
 
 const std::string& saved_image(weir_codec codec, std::size_t mib) {
   static Files files;
-  std::string& path = files.paths_[{codec, mib}];
+  std::string& path = files.paths[{codec, mib}];
   if (!path.empty()) return path;
   const char* tmpdir = std::getenv("TMPDIR");
   path = std::string(tmpdir != nullptr ? tmpdir : "/tmp") + "/bench-image-" +

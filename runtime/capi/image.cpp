@@ -1,6 +1,7 @@
 // Images of the C API.
 #include "runtime/capi/boundary.hpp"
 #include "runtime/collector/saving.hpp"
+#include "runtime/collector/settings.hpp"
 #include "runtime/image/hot_list.hpp"
 
 using namespace weir;
@@ -24,7 +25,8 @@ Expected<std::vector<image::NamedRange>> named(const weir_image_name* names, std
   return result;
 }
 
-std::optional<image::Codec> codec_of(weir_codec codec) {
+std::optional<image::Codec> codec_of(const weir_codec& codec) {
+  if (collector::stored_value(codec) > WEIR_CODEC_NONE) return std::nullopt;
   switch (codec) {
     case WEIR_CODEC_ZLIB:
       return image::Codec::zlib;
@@ -36,7 +38,8 @@ std::optional<image::Codec> codec_of(weir_codec codec) {
   return std::nullopt;
 }
 
-std::optional<collector::Filling> filling_of(weir_image_filling filling) {
+std::optional<collector::Filling> filling_of(const weir_image_filling& filling) {
+  if (collector::stored_value(filling) > WEIR_IMAGE_BACKGROUND) return std::nullopt;
   switch (filling) {
     case WEIR_IMAGE_LAZY:
       return collector::Filling::lazy;

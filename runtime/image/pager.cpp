@@ -134,11 +134,11 @@ UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexce
     if (state == kFilled) break;
     (void)settled_state(target.cluster);
   }
-  const std::size_t at = target.offset + target.missed;
-  std::atomic<std::uint8_t>& missed = page(target.cluster, target.missed);
-  if (missed.load() == kInImage) return filler.leave(at, os::page_size());
-  const UffdOutcome outcome = filler.zero(at, os::page_size());
-  if (outcome == UffdOutcome::done) missed.store(kZeros);
+  // The page is there by now, and stays as it is; or the program gave it back, told or not.
+  const UffdOutcome outcome = filler.zero(target.offset + target.missed, os::page_size());
+  std::uint8_t gone = kGone;
+  if (outcome == UffdOutcome::done)
+    page(target.cluster, target.missed).compare_exchange_strong(gone, kZeros);
   return outcome;
 }
 

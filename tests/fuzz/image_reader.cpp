@@ -72,6 +72,7 @@ Conversion moved(const ImageFile& file) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Content content(size);
   if (size != 0) std::memcpy(content.data(), data, size);

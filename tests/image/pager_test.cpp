@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "runtime/collector/images.hpp"
+#include "runtime/os/mapping.hpp"
 #include "runtime/os/pagemap.hpp"
 #include "tests/faults/rig.hpp"
 #include "tests/image/oracle.hpp"
 #include "tests/os/child.hpp"
+#include "tests/support/alarm_storm.hpp"
 #include "tests/support/setting.hpp"
 
 using namespace weir;
@@ -77,6 +79,37 @@ TEST_CASE("38, 30: four threads touch everything at once, each cluster is filled
   });
 }
 
+TEST_CASE("28, 29: lazy pages under signals, and while the world is stopped by signals") {
+  const Saved saved("signals");
+  for_each_way([&](const weir_config& config, bool) {
+    const TestHeap heap(config);
+    const Kinds kinds(heap);
+    weir_image* image = open_image(heap, saved.path);
+    const auto* const* table = static_cast<const void* const*>(root_of(image));
+    const AlarmStorm storm;
+    std::atomic<bool> is_done{false};
+    std::thread reader([&] {
+      const TestMutator mutator(heap, kBySignal);
+      const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+      for (std::size_t i = 0; i < saved.graph.size(); ++i) {
+        if (i % 50 == 0) (void)!::write(nowhere, table[i], 48);  // EFAULT where nobody fills for it
+        saved.graph.check_object(table, i);
+      }
+      ::close(nowhere);
+      is_done = true;
+    });
+    {
+      const TestMutator mutator(heap, kPrecise);
+      while (!is_done) {
+        REQUIRE(weir_allocate(mutator, WEIR_KIND_SLOTS, 64) != nullptr);
+        REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+        collect(mutator);
+      }
+    }
+    reader.join();
+  });
+}
+
 TEST_CASE("44: what is not touched is not filled; eager filling fills everything") {
   const Saved saved("sparse");
   for_each_way([&](const weir_config& config, bool) {
@@ -95,6 +128,32 @@ TEST_CASE("44: what is not touched is not filled; eager filling fills everything
     CHECK(statistics_of(eager).filled_clusters == statistics_of(eager).clusters);
     saved.graph.check(root_of(eager));
   });
+}
+
+TEST_CASE("41: pages that the program gives back are zeros, not what the image has") {
+  const Saved saved("given back");
+  for (const weir_barrier barrier : {WEIR_BARRIER_ASYNC, WEIR_BARRIER_UFFD_THREAD}) {
+    CAPTURE(static_cast<int>(barrier));
+    const Setting delivery("WEIR_DELIVERY", "thread");
+    weir_config config = small_heap();
+    config.barrier = barrier;
+    if (!TestHeap::can_be_made(config)) continue;
+    const TestHeap heap(config);
+    const Kinds kinds(heap);
+    const TestMutator mutator(heap, kPrecise);
+    weir_image* image = open_image(heap, saved.path);
+    const auto* table = static_cast<const std::uint64_t*>(root_of(image));
+    const Address page = Address(table + 2048).align_up(os::page_size());
+    const auto* words = page.as<const volatile std::uint64_t>();
+    REQUIRE(words[0] != 0);
+    REQUIRE(os::give_back({page, os::page_size()}));
+    for (std::size_t i = 0; i < os::page_size() / 8; ++i) REQUIRE(words[i] == 0);
+    CHECK(words[os::page_size() / 8] != 0);
+    page.as<volatile std::uint64_t>()[1] = 0;
+    collect(mutator);
+    REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+    CHECK(words[0] == 0);
+  }
 }
 
 TEST_CASE("45: system calls on lazy memory, with prefault and, where it works, without") {
