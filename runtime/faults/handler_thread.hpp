@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/faults/doorbell.hpp"
 #include "runtime/faults/fault_space.hpp"
 #include "runtime/faults/push_pace.hpp"
 #include "runtime/os/fault_gate.hpp"
@@ -65,11 +66,11 @@ class HandlerThread {
     bool local_replaced = false;
   };
 
-  HandlerThread(FaultSpace& local, std::size_t push_per_second);
+  HandlerThread(FaultSpace& local, Doorbell doorbell, std::size_t push_per_second);
   void run();
   void poke();
   Commands take_commands();
-  void wait();
+  bool wait();
   void count_remotes();
   void forget_lost_remotes();
   void finish_remotes();
@@ -87,12 +88,12 @@ class HandlerThread {
   void add_fork_child(const FaultSpace& parent, int child_fd);
 
   FaultSpace& local_;
-  bool local_lost_ = false;
-  int poke_fd_ = -1;
+  std::atomic<bool> local_lost_{false};  // set by the thread: it does not sleep on it
   pthread_t thread_{};
   bool running_ = false;
 
   std::mutex commands_lock_;
+  Doorbell doorbell_;  // changed by the thread only, with the lock held
   bool stop_ = false;
   bool local_replaced_ = false;
   bool look_for_departed_ = false;
