@@ -39,7 +39,7 @@ class MemoryFd {
   struct Slot {
     std::atomic<int> fd;
     std::atomic<ForkPolicy> policy;
-    std::atomic<unsigned long> inode;
+    std::atomic<unsigned long> device, inode;
   };
   Slot* slot_ = nullptr;  // in a table that the fork handler walks
 };

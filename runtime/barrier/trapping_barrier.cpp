@@ -1,17 +1,27 @@
 #include "runtime/barrier/trapping_barrier.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
 
 #include "runtime/barrier/fault_injection.hpp"
 #include "runtime/observe/fault_trace.hpp"
+#include "runtime/os/last_words.hpp"
 
 namespace weir::barrier {
 namespace {
 
 // How many units are taken with writers held off: their faults wait for so long at most.
 constexpr std::size_t kChunk = 64 * UnitBits::kWordBits;
+
+// Not an address space that changes, nor memory that is gone: the system call itself is refused,
+// and the writer would fault or wait for ever.
+bool is_refused(const Error& error) {
+  return error.code == ErrorCode::no_permission || error.code == ErrorCode::unsupported ||
+         error.code == ErrorCode::system;
+}
 
 }  // namespace
 
@@ -24,9 +34,36 @@ faults::Answer TrappingBarrier::record_and_unprotect(TrackedRange& tracked, Addr
   FaultInjection::at(FaultInjection::before_unprotect);
   observe::tell(observe::FaultStep::unprotecting, tracked.range_of({unit, 1}), true);
   const auto done = unprotect(tracked, {unit, 1});
-  if (done || done.error().code == ErrorCode::closed) return faults::Answer::resolved;
+  if (done) {
+    waits_.store(0, std::memory_order_relaxed);
+    return faults::Answer::resolved;
+  }
+  if (done.error().code == ErrorCode::closed) {
+    wait_until_released(page);
+    return faults::Answer::resolved;
+  }
   if (done.error().code == ErrorCode::again) return faults::Answer::retry_later;
+  if (is_refused(done.error()))
+    os::last_words(
+        "the system refuses to let a store to watched memory through (a seccomp filter, perhaps), "
+        "so "
+        "the process stops. Allow ioctl and mprotect, or use a barrier that needs neither then: "
+        "async, cards or always-dirty",
+        page);
   return faults::Answer::unknown;
+}
+
+// Somebody closed our descriptor, and protection goes with it: at once, unless another process has
+// the same file open, one that was just forked and has not come to its exec, say.
+void TrappingBarrier::wait_until_released(Address page) noexcept {
+  constexpr unsigned kPatience = 5000;  // milliseconds
+  ::poll(nullptr, 0, 1);
+  if (waits_.fetch_add(1, std::memory_order_relaxed) < kPatience) return;
+  os::last_words(
+      "the userfaultfd was closed behind Weir's back, and another process has it open, so that a "
+      "store to watched memory cannot go on; the process stops. Keep descriptors that you did not "
+      "open",
+      page);
 }
 
 Expected<> TrappingBarrier::arm_units(TrackedRange& tracked, UnitSpan span) {

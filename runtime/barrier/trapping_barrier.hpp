@@ -30,6 +30,9 @@ class TrappingBarrier : public Barrier {
 
  private:
   Expected<> take_chunk(TrackedRange& tracked, UnitSpan chunk, Then then);
+  void wait_until_released(Address page) noexcept;
+
+  std::atomic<unsigned> waits_{0};  // in a row
 };
 
 }  // namespace weir::barrier

@@ -90,8 +90,13 @@ Expected<> UffdBarrier::unprotect(TrackedRange& tracked, UnitSpan span) noexcept
   // With SIGBUS nobody sleeps: there is nobody to wake.
   const WakeMode wake =
       server_->delivery() == Delivery::sigbus ? WakeMode::dont_wake : WakeMode::wake;
-  return as_expected(over_mappings(range, [&](Range r) { return server_->unprotect(r, wake); }),
-                     "removing write protection", range);
+  auto done =
+      as_expected(over_mappings(range, [&](Range r) { return server_->unprotect(r, wake); }),
+                  "removing write protection", range);
+  // What another file says to this, under the same number, means nothing.
+  if (!done)
+    if (auto alive = check_alive(); !alive) return alive;
+  return done;
 }
 
 Expected<> UffdBarrier::check_alive() {

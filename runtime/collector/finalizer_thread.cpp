@@ -21,7 +21,7 @@ Expected<> FinalizerThread::start_locked() {
   ending_ = false;
   is_due_ = true;  // some may be already
   try {
-    const os::BlockedSignals blocked;
+    const os::BlockedSignals inherited(os::BlockedSignals::Faults::delivered);
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
     return system_error(error.code().value(), "starting the finalizer thread");

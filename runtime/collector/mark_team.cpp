@@ -17,7 +17,7 @@ MarkTeam::~MarkTeam() {
 }
 
 void MarkTeam::start() {
-  const os::BlockedSignals blocked;  // which the threads inherit
+  const os::BlockedSignals inherited(os::BlockedSignals::Faults::delivered);
   while (threads_.size() + 1 < size_) {
     try {
       const auto index = static_cast<unsigned>(threads_.size() + 1);

@@ -241,7 +241,7 @@ void FaultServer::settle() const {
 }
 
 bool FaultServer::is_alive() const {
-  return space_.is_intact();
+  return is_whole_.load(std::memory_order_relaxed) && space_.is_intact();
 }
 
 Expected<> FaultServer::recover() {
@@ -263,13 +263,16 @@ Expected<> FaultServer::recover() {
 
 // With the gate held exclusively.
 Expected<> FaultServer::reopen() {
-  // The number may be somebody else's file by now: it is given up, not closed.
-  (void)space_.descriptor().release();
+  // The number may be somebody else's file by now: it is given up then, not closed.
+  if (!space_.is_intact()) (void)space_.descriptor().release();
   auto opened = open();
   if (opened) opened = register_everything();
+  // A process that was just forked, say, may have the lost file open for a while longer: protection
+  // is still that file's, and will go with it, unseen.
+  is_whole_.store(opened.has_value(), std::memory_order_relaxed);
   for (const auto& entry : space_.table)
     if (entry.value.writes != nullptr) entry.value.writes->on_protection_lost(entry.range);
-  if (thread_ != nullptr) thread_->local_replaced();
+  if (thread_ != nullptr && space_.is_intact()) thread_->local_replaced();
   return opened;
 }
 

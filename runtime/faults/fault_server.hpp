@@ -70,7 +70,8 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   // UffdFeature::event_remove; the fork of another process) has reached the handlers. Nothing held.
   void settle() const;
 
-  // Is the descriptor still the one that we opened? One system call, or two.
+  // Is the descriptor still the one that we opened, with all ranges registered? One system call, or
+  // two.
   bool is_alive() const;
   // Opens a new descriptor in place of a lost one and registers everything anew. Each barrier is
   // told that its protection is gone, also when this fails. With pages served lazily there is no
@@ -116,6 +117,7 @@ class FaultServer final : public os::SignalFaultHandler, public os::ForkParticip
   FaultSpace space_;
   std::unique_ptr<FillTeam> team_;  // once there is a slow source
   std::unique_ptr<HandlerThread> thread_;
+  std::atomic<bool> is_whole_{true};  // all of the table is registered with the descriptor
   std::atomic<std::size_t> answered_by_signal_{0};
   std::atomic<std::size_t> unknown_by_signal_{0};
 };

@@ -83,6 +83,7 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery 
         break;
     }
   }
+  if (!is_remote && !is_intact()) stop_if_lazy();  // another file has the number by now
   // Never wrong bytes: the toucher gets SIGBUS, or everybody stops.
   switch (filler.poison(who.offset_of(fault.address), os::page_size())) {
     case UffdOutcome::again:
@@ -93,6 +94,12 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery 
     case UffdOutcome::done:
     case UffdOutcome::not_found:
       return lost;
+    case UffdOutcome::failed:
+      if (is_remote) break;
+      os::last_words(
+          "the system refuses to fill a missing page (a seccomp filter, perhaps), so the process "
+          "stops rather than showing wrong bytes. Allow ioctl, or fill all pages before",
+          fault.address);
     default:
       break;
   }

@@ -1,8 +1,6 @@
 #include "runtime/faults/handler_thread.hpp"
 
 #include <sched.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -40,8 +38,8 @@ bool is_structural(const UffdEvent& event) {
 
 }  // namespace
 
-HandlerThread::HandlerThread(FaultSpace& local, std::size_t push_per_second)
-    : local_(local), pace_(push_per_second) {
+HandlerThread::HandlerThread(FaultSpace& local, Doorbell doorbell, std::size_t push_per_second)
+    : local_(local), doorbell_(std::move(doorbell)), pace_(push_per_second) {
   events_.reserve(kBatch);
   polled_.reserve(kBatch);
   deferred_.reserve(kMaxDeferred);
@@ -49,9 +47,10 @@ HandlerThread::HandlerThread(FaultSpace& local, std::size_t push_per_second)
 
 Expected<std::unique_ptr<HandlerThread>> HandlerThread::start(FaultSpace& local,
                                                               std::size_t push_per_second) {
-  std::unique_ptr<HandlerThread> self(new HandlerThread(local, push_per_second));
-  self->poke_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (self->poke_fd_ < 0) return system_error(errno, "making an eventfd for the fault server");
+  auto doorbell = Doorbell::make();
+  if (!doorbell) return Unexpected(doorbell.error());
+  std::unique_ptr<HandlerThread> self(
+      new HandlerThread(local, std::move(*doorbell), push_per_second));
   const os::BlockedSignals signals;  // inherited by the thread
   const int error = ::pthread_create(
       &self->thread_, nullptr,
@@ -67,20 +66,18 @@ Expected<std::unique_ptr<HandlerThread>> HandlerThread::start(FaultSpace& local,
 }
 
 HandlerThread::~HandlerThread() {
-  if (running_) {
-    {
-      const std::lock_guard guard(commands_lock_);
-      stop_ = true;
-    }
-    poke();
-    ::pthread_join(thread_, nullptr);
+  if (!running_) return;
+  {
+    const std::lock_guard guard(commands_lock_);
+    stop_ = true;
   }
-  if (poke_fd_ >= 0) ::close(poke_fd_);
+  poke();
+  ::pthread_join(thread_, nullptr);
 }
 
 void HandlerThread::poke() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(poke_fd_, &one, sizeof(one));
+  const std::lock_guard guard(commands_lock_);
+  doorbell_.ring();
 }
 
 Expected<> HandlerThread::adopt(std::unique_ptr<FaultSpace> remote) {
@@ -103,6 +100,7 @@ void HandlerThread::drop_departed() {
 }
 
 void HandlerThread::let_go_of_lost_local() {
+  if (local_lost_.load()) return;
   std::uint32_t ticket;
   {
     const std::lock_guard guard(commands_lock_);
@@ -125,10 +123,9 @@ void HandlerThread::local_replaced() {
 }
 
 void HandlerThread::forget_after_fork() {
-  // The descriptors of remote spaces are closed by themselves (MemoryFd); and the thread may have
-  // been changing their list just when the process forked.
+  // The descriptors are closed by themselves (MemoryFd); and the thread may have been changing the
+  // list of remote spaces just when the process forked.
   running_ = false;
-  ::close(std::exchange(poke_fd_, -1));
 }
 
 void HandlerThread::settle() const {
@@ -142,13 +139,13 @@ void HandlerThread::count_remotes() {
 }
 
 HandlerThread::Commands HandlerThread::take_commands() {
-  std::uint64_t count;
-  [[maybe_unused]] const ssize_t n = ::read(poke_fd_, &count, sizeof(count));
+  doorbell_.answer();
   Commands commands;
   bool look_for_departed = false;
   std::uint32_t let_go = 0;
   {
     const std::lock_guard guard(commands_lock_);
+    if (!doorbell_.is_intact()) doorbell_.repair();
     commands.stop = stop_;
     commands.local_replaced = std::exchange(local_replaced_, false);
     look_for_departed = std::exchange(look_for_departed_, false);
@@ -172,9 +169,10 @@ HandlerThread::Commands HandlerThread::take_commands() {
   return commands;
 }
 
-void HandlerThread::wait() {
+// Whether there may be commands: the bell was rung, or is not to be relied upon.
+bool HandlerThread::wait() {
   polled_.resize(2 + remotes_.size());
-  polled_[0] = {poke_fd_, POLLIN, 0};
+  polled_[0] = {doorbell_.fd(), POLLIN, 0};
   for (std::size_t i = 0; i < remotes_.size(); ++i)
     polled_[i + 2] = {remotes_[i]->descriptor().fd(), POLLIN, 0};
   {
@@ -190,12 +188,12 @@ void HandlerThread::wait() {
   rounds_.fetch_add(1, std::memory_order_relaxed);
   if (ready > 0) wakeups_.fetch_add(1, std::memory_order_relaxed);
   if (ready == 0 && timeout > 0 && !local_lost_) lose(local_);  // if it is lost
+  return polled_[0].revents != 0 || (ready == 0 && !doorbell_.is_intact());
 }
 
 void HandlerThread::run() {
   for (;;) {
-    wait();
-    if (polled_[0].revents != 0) {
+    if (wait()) {
       const Commands commands = take_commands();
       if (commands.stop) return finish_remotes();
       // What poll said of the old descriptor says nothing of the new one.

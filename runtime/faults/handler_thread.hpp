@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/faults/doorbell.hpp"
 #include "runtime/faults/fault_space.hpp"
 #include "runtime/faults/fill_team.hpp"
 #include "runtime/faults/push_pace.hpp"
@@ -68,11 +69,11 @@ class HandlerThread {
     bool local_replaced = false;
   };
 
-  HandlerThread(FaultSpace& local, std::size_t push_per_second);
+  HandlerThread(FaultSpace& local, Doorbell doorbell, std::size_t push_per_second);
   void run();
   void poke();
   Commands take_commands();
-  void wait();
+  bool wait();
   void count_remotes();
   void forget_lost_remotes();
   void finish_remotes();
@@ -92,12 +93,12 @@ class HandlerThread {
 
   FaultSpace& local_;
   std::atomic<FillTeam*> team_{nullptr};
-  bool local_lost_ = false;
-  int poke_fd_ = -1;
+  std::atomic<bool> local_lost_{false};  // set by the thread: it does not sleep on it
   pthread_t thread_{};
   bool running_ = false;
 
   std::mutex commands_lock_;
+  Doorbell doorbell_;  // changed by the thread only, with the lock held
   bool stop_ = false;
   bool local_replaced_ = false;
   bool look_for_departed_ = false;

@@ -94,7 +94,6 @@ Expected<TraceFile*> TraceFile::create(std::string path) {
   auto* file = new TraceFile(std::move(path), fd);
   if (const int refused = file->write_text(); refused != 0) {
     Unexpected error = refusal(refused, file->path_);
-    ::close(fd);
     delete file;
     return error;
   }
@@ -102,7 +101,10 @@ Expected<TraceFile*> TraceFile::create(std::string path) {
 }
 
 TraceFile::TraceFile(std::string path, int fd)
-    : path_(std::move(path)), fd_(fd), process_(::getpid()), origin_ns_(monotonic_ns()) {
+    : path_(std::move(path)),
+      fd_(fd, ForkPolicy::keep),
+      process_(::getpid()),
+      origin_ns_(monotonic_ns()) {
   begin_event('M', "process_name");
   text_.add(R"(,"args":{"name":")");
   for (char c : std::string_view(program_invocation_short_name)) {
@@ -263,7 +265,7 @@ void TraceFile::add_event(const Event& event, EventWriter& writer) {
 // Leaves no text, written or not.
 int TraceFile::write_text() {
   text_.add(kClosing);
-  const int error = write_all(fd_, text_.view(), end_);
+  const int error = fd_.is_intact() ? write_all(fd_.get(), text_.view(), end_) : EBADF;
   if (error == 0) end_ += text_.size() - kClosing.size();
   text_.clear();
   return error;
@@ -271,13 +273,13 @@ int TraceFile::write_text() {
 
 void TraceFile::flush() {
   if (text_.size() == 0) return;
-  if (fd_ < 0) return text_.clear();
+  if (!fd_.is_open()) return text_.clear();
   const int error = write_text();
   if (error == 0) return;
   // The file keeps what it had, closed as it was.
-  const bool closed =
-      ::ftruncate(fd_, static_cast<off_t>(end_)) == 0 && write_all(fd_, kClosing, end_) == 0;
-  ::close(std::exchange(fd_, -1));
+  const bool closed = !fd_.is_intact() || (::ftruncate(fd_.get(), static_cast<off_t>(end_)) == 0 &&
+                                           write_all(fd_.get(), kClosing, end_) == 0);
+  fd_ = MemoryFd();
   char memory[512];
   os::TextBuffer sentence(memory);
   sentence.add("the trace ends here, since writing it failed (").add(os::errno_name(error));

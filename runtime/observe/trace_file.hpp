@@ -17,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <weir/memory_fd.hpp>
 
 #include "runtime/observe/cycle.hpp"
 #include "runtime/observe/event_writer.hpp"
@@ -63,7 +64,7 @@ class TraceFile {
   void flush();
 
   const std::string path_;
-  int fd_;  // -1 after a write failed
+  MemoryFd fd_;  // empty after a write failed
   const pid_t process_;
   const std::uint64_t origin_ns_;  // the trace's time 0
   TraceFile* next_ = nullptr;      // of the process's trace files

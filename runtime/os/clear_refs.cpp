@@ -16,8 +16,12 @@ Expected<MemoryFd> open_clear_refs() {
 }
 
 Expected<> clear_soft_dirty(const MemoryFd& clear_refs) {
+  constexpr const char* kWhat = "clearing the soft-dirty bits";
+  if (!clear_refs.is_intact())  // the number may be a file of somebody's by now
+    return fail(ErrorCode::closed, kWhat, "somebody closed the descriptor", {},
+                "Keep descriptors that you did not open");
   if (::pwrite(clear_refs.get(), "4", 1, 0) == 1) return {};
-  return system_error(errno, "clearing the soft-dirty bits");
+  return system_error(errno, kWhat);
 }
 
 }  // namespace weir::os

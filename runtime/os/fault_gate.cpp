@@ -76,7 +76,13 @@ struct FaultGate::State {
   }
 };
 
-BlockedSignals::BlockedSignals() : before_(block_all_signals()) {}
+BlockedSignals::BlockedSignals(Faults faults) : before_(block_all_signals()) {
+  if (faults == Faults::blocked) return;
+  sigset_t own;
+  ::sigemptyset(&own);
+  for (const int signal : {SIGSEGV, SIGBUS}) ::sigaddset(&own, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &own, nullptr);
+}
 BlockedSignals::~BlockedSignals() {
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }

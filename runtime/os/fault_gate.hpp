@@ -13,10 +13,13 @@
 
 namespace weir::os {
 
-// Blocks every signal in this thread while it lives.
+// Blocks every signal in this thread while it lives. `Faults::delivered`: but SIGSEGV and SIGBUS,
+// for threads that are made meanwhile and inherit this. A thread that touches a heap runs into
+// faults that are ours to answer, and one whose fault's signal is blocked ends the process.
 class BlockedSignals {
  public:
-  BlockedSignals();
+  enum class Faults { blocked, delivered };
+  explicit BlockedSignals(Faults faults = Faults::blocked);
   ~BlockedSignals();
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;

@@ -11,9 +11,14 @@ namespace {
 constexpr int kClosed = -1;  // the slot has an owner, but no descriptor
 constexpr int kFree = -2;
 
-unsigned long inode_of(int fd) {  // 0: not open
+struct Identity {
+  unsigned long device = 0, inode = 0;  // an inode of 0: not open
+  bool operator==(const Identity&) const = default;
+};
+
+Identity identity_of(int fd) {
   struct stat status;
-  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+  return ::fstat(fd, &status) == 0 ? Identity{status.st_dev, status.st_ino} : Identity{};
 }
 }  // namespace
 
@@ -52,9 +57,15 @@ struct ForkTable {
         const int fd = slot.fd.load();
         if (fd < 0 || slot.policy.load() == ForkPolicy::keep) continue;
         slot.fd.store(kClosed);
-        if (inode_of(fd) == slot.inode.load()) ::close(fd);
+        if (is_still(slot, fd)) ::close(fd);
       }
     }
+  }
+
+  // Whether the number stands for the file that the slot was made for.
+  static bool is_still(const Slot& slot, int fd) {
+    return identity_of(fd) == Identity{slot.device.load(std::memory_order_relaxed),
+                                       slot.inode.load(std::memory_order_relaxed)};
   }
 
   static Slot* claim() {
@@ -78,7 +89,9 @@ MemoryFd::MemoryFd(int fd, ForkPolicy policy) {
   if (fd < 0) return;
   slot_ = ForkTable::claim();
   slot_->policy.store(policy);
-  slot_->inode.store(inode_of(fd));
+  const Identity identity = identity_of(fd);
+  slot_->device.store(identity.device);
+  slot_->inode.store(identity.inode);
   slot_->fd.store(fd);
 }
 
@@ -103,7 +116,7 @@ void MemoryFd::close() {
 
 bool MemoryFd::is_intact() const {
   const int fd = get();
-  return fd >= 0 && inode_of(fd) == slot_->inode.load(std::memory_order_relaxed);
+  return fd >= 0 && ForkTable::is_still(*slot_, fd);
 }
 
 void MemoryFd::follow_forks() {

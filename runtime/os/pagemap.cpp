@@ -53,10 +53,18 @@ Expected<Pagemap> Pagemap::open() {
   return pagemap;
 }
 
+Expected<> Pagemap::check_is_ours(const char* what, Range range) const {
+  if (fd_.is_intact()) return {};
+  return fail(ErrorCode::closed, what,
+              "somebody closed the descriptor, or there is none, as after a fork", range,
+              "Keep descriptors that you did not open");
+}
+
 Expected<ScanStep> Pagemap::scan_step(Range range, const ScanQuery& query, PageRegion* regions,
                                       std::size_t count) const {
   if (!range.is_aligned(page_size()))
     return fail(ErrorCode::misaligned, kScanning, "a range is whole pages", range);
+  if (auto ours = check_is_ours(kScanning, range); !ours) return Unexpected(ours.error());
   abi::PmScanArg argument{};
   argument.size = sizeof argument;
   argument.flags = (query.rearm ? abi::kScanWpMatching : 0) |
@@ -106,6 +114,7 @@ Expected<> Pagemap::read_entries(Address first_page, std::span<std::uint64_t> en
   const Range range{first_page, entries.size() * page_size()};
   if (!first_page.is_aligned(page_size()))
     return fail(ErrorCode::misaligned, kReading, "not the start of a page", range);
+  if (auto ours = check_is_ours(kReading, range); !ours) return ours;
   auto* to = reinterpret_cast<char*>(entries.data());
   std::size_t left = entries.size_bytes();
   auto offset = static_cast<off_t>((first_page.value() >> page_shift()) * sizeof(std::uint64_t));

@@ -70,8 +70,10 @@ class Pagemap {
   // that touch have different categories. `buffer` may be as short as one region.
   //
   // Errors: unsupported (no PAGEMAP_SCAN here); not_registered (see check_wp_async); misaligned;
-  // invalid_argument. After an error in the middle of a scan that re-arms, pages may have been
-  // re-armed without a report: count the whole range as written.
+  // invalid_argument; closed (somebody closed the descriptor: its number is another file by now,
+  // say the pagemap of another process, which has other pages). After an error in the middle of a
+  // scan that re-arms, pages may have been re-armed without a report: count the whole range as
+  // written.
   template <class Sink>
   Expected<> scan(Range range, const ScanQuery& query, std::span<PageRegion> buffer,
                   Sink&& sink) const;
@@ -87,6 +89,7 @@ class Pagemap {
   Expected<> read_entries(Address first_page, std::span<std::uint64_t> entries) const;
 
  private:
+  Expected<> check_is_ours(const char* what, Range range) const;
   Expected<ScanStep> scan_step(Range range, const ScanQuery& query, PageRegion* regions,
                                std::size_t count) const;
   MemoryFd fd_;

@@ -7,6 +7,9 @@
 #include "runtime/threads/mutator_thread.hpp"
 #include "runtime/threads/registry.hpp"
 
+// The cold end of the main thread's stack, by the dynamic linker of glibc.
+extern "C" [[gnu::weak]] void* __libc_stack_end;  // NOLINT(bugprone-reserved-identifier)
+
 namespace weir::threads {
 namespace {
 
@@ -14,7 +17,11 @@ constinit thread_local HostThread this_thread;
 
 Range stack_of_this_thread() {
   pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return {};
+  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) {
+    // Of the main thread it asks /proc, which may be out of reach. Nobody knows where that ends.
+    const bool is_main = ::gettid() == ::getpid() && &__libc_stack_end != nullptr;
+    return is_main ? Range::between(Address(), Address(__libc_stack_end)) : Range{};
+  }
   void* lowest = nullptr;
   std::size_t size = 0;
   ::pthread_attr_getstack(&attributes, &lowest, &size);

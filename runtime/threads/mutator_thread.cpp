@@ -198,6 +198,10 @@ Expected<> MutatorThread::set_up(const HostThread& host, const ThreadOptions& op
     // Of a stack that is not the thread's own nobody tells where it begins.
     own_.memory_ = Range::between(is_on_it ? host.stack_.begin : Address(), options.stack_base);
   }
+  if (is_conservative_ && own_.memory_.empty())
+    return fail(ErrorCode::unsupported, "attaching a mutator",
+                "the system does not tell where this thread's stack is", {},
+                "Say so (stack_base), or keep nothing on it (conservative_stack)");
   return {};
 }
 

@@ -225,6 +225,47 @@ TEST_CASE("a barrier that loses a write is caught") {
   }
 }
 
+// A thread in which the fault's signal was blocked would end the process.
+TEST_CASE("threads of the runtime's own run into faults: markers, and who runs finalizers") {
+  for (const weir_arena arena : {WEIR_ARENA_FRESH, WEIR_ARENA_MISSING_WP}) {
+    for (const weir_barrier barrier : kBarriers) {
+      weir_config config = small_heap();
+      config.barrier = barrier;
+      config.arena = arena;
+      config.markers = 4;
+      const bool is_by_userfaultfd = barrier <= WEIR_BARRIER_UFFD_SIGBUS;
+      if (arena == WEIR_ARENA_MISSING_WP && !is_by_userfaultfd) continue;
+      if (!TestHeap::can_be_made(config)) continue;
+      const ChildResult child = in_child([&](const auto&) {
+        Generations g(config);
+        TestFrame<2> frame(g.mutator);
+        // Nothing was ever there: who reads it, fills it.
+        frame[0] = g.table(std::size_t{4} << 20);
+        frame[1] = g.cell(nullptr, 0);
+        collect(g.mutator);
+        // Old and armed by now. Its finalizer, on the runtime's thread, writes to it.
+        REQUIRE(weir_finalizer_thread(g.heap, true) == WEIR_OK);
+        static std::atomic<bool> is_over;
+        is_over = false;
+        const auto write = [](weir_mutator*, void* object, void*) {
+          static_cast<Cell*>(object)->value = 1;
+          is_over = true;
+        };
+        REQUIRE(weir_finalizer_set(g.mutator, frame[1], write, nullptr) == WEIR_OK);
+        frame[1] = nullptr;
+        collect(g.mutator);
+        weir_enter_blocking(g.mutator);
+        while (!is_over) std::this_thread::yield();
+        weir_leave_blocking(g.mutator);
+        return 0;
+      });
+      CAPTURE(barrier);
+      CAPTURE(arena);
+      CHECK_MESSAGE(child.exit_code == 0, child.text);
+    }
+  }
+}
+
 TEST_CASE("a heap without generations collects everything, by either call") {
   weir_config config = small_heap();
   config.generations = false;

@@ -30,6 +30,7 @@ namespace weir::programs {
 struct HeapSetup {
   std::size_t bytes = 0;  // of the heap, where the system can be told; 0: as the system decides
   unsigned mutators = 1;  // at most so many at once
+  std::size_t nursery_bytes = 0;  // between two collections, where the system can be told
 };
 
 // What mutators of all systems have.

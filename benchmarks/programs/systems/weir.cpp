@@ -32,6 +32,7 @@ Heap::Heap(const HeapSetup& setup) {
   weir_config config;
   weir_config_init(&config);
   if (setup.bytes != 0) config.minimum_bytes = config.maximum_bytes = setup.bytes;
+  config.nursery_bytes = setup.nursery_bytes;
   check(weir_heap_create(&config, &heap_));
   for (KindEntry* entry = first_kind(); entry != nullptr; entry = entry->next) {
     weir_kind_config kind{};

@@ -86,7 +86,10 @@ PROGRAMS = {program.name: program for program in (
     Program("threads", "several threads that allocate", {"kept": 500, "allocations": 30000},
             _groups("threads", [{"mutators": str(count)} for count in (1, 2, 4, 8)], OFF)),
     Program("fragment", "mixed sizes of which most die: allocation into holes",
-            {"slots": 1000, "rounds": 8}, _groups("fragment")))}
+            {"slots": 1000, "rounds": 8}, _groups("fragment")),
+    # Not compared: tools/reporting/gc/old_heap.py has what is measured of it.
+    Program("old_heap", "a large heap that is left alone: what minor collections cost beside it",
+            {"old_mib": 2, "young_kib": 256, "dirty": 20, "cycles": 5}, ()))}
 
 # What one program may take when the number of rounds is not given, and one process.
 SECONDS = 105

@@ -2,7 +2,7 @@
 
 import shlex
 
-from reporting.gc import across, programs, sweep
+from reporting.gc import across, old_heap, programs, sweep
 from reporting.gc.figures import Figures, times, ratio
 from reporting.gc.systems import PEERS, REFERENCE
 from reporting.page import bullets, code, page, paragraph, table
@@ -12,9 +12,11 @@ BUSY = 0.25  # of the cores: then something else is running, too
 
 def render(document, arguments):
     f = Figures(document["records"])
-    sections = across.sections(f)
+    sections = across.sections(f) if document["records"] else []
     for name in f.programs():
         sections += sweep.sections(f) if name == "scattered_writes" else [programs.section(f, name)]
+    if document.get("old_heap"):
+        sections.append(old_heap.section(document["old_heap"]))
     return page("Weir beside its peers", _introduction(document), sections, _ending(arguments))
 
 
@@ -34,7 +36,7 @@ def markdown(document):
 
 
 def _introduction(document):
-    rounds = sorted({record["rounds"] for record in document["records"]})
+    rounds = sorted({record["rounds"] for record in document["records"]}) or [1]
     parts = [paragraph(
         "The same programs on Weir, on its peers, and with memory that is never looked at again "
         "(limit). Systems take turns, round by round; a ratio is that of two runs of one round, "
