@@ -61,7 +61,8 @@ std::uint64_t work(Mutator& mutator, const Options& options) {
   Random random(options.whole("seed"));
   Checksum sum;
   Slot** table = mutator.make_array<Slot*>(slots);
-  for (std::uint64_t round = 0; round < options.whole("rounds"); ++round) {
+  const std::uint64_t rounds = options.whole("rounds");
+  for (std::uint64_t round = 0; round < rounds; ++round) {
     for (std::uint64_t i = 0; i < slots; ++i) {
       mutator.beat();
       if (table[i] == nullptr || random.share() >= dying) continue;

@@ -62,7 +62,8 @@ std::uint64_t work(Mutator& mutator, const Options& options) {
   Checksum sum;
   Array** arrays = make_arrays(mutator, count, length);
   Item* chain = nullptr;
-  for (std::uint64_t i = 1; i <= options.whole("allocations"); ++i) {
+  const std::uint64_t allocations = options.whole("allocations");
+  for (std::uint64_t i = 1; i <= allocations; ++i) {
     Item* item = make_item(mutator, i);
     if (i % period == 0) {
       Array* array = arrays[random.below(count)];

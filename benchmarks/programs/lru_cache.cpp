@@ -114,7 +114,8 @@ std::uint64_t work(Mutator& mutator, const Options& options) {
   Random random(options.whole("seed"));
   Checksum sum;
   Cache cache(mutator, options.whole("capacity"));
-  for (std::uint64_t i = 0; i < options.whole("lookups"); ++i) {
+  const std::uint64_t lookups = options.whole("lookups");
+  for (std::uint64_t i = 0; i < lookups; ++i) {
     const std::uint64_t key = random.below(2) == 0 ? random.zipf_below(keys) : random.below(keys);
     const Entry* entry = cache.use(key);
     sum.add(static_cast<std::uint64_t>(entry->bytes[key % entry->size]) + entry->size);

@@ -46,8 +46,10 @@ std::uint64_t work(Mutator& mutator, const Options& options) {
   Random random(options.whole("seed"));
   Checksum sum;
   Queue queue(mutator);
-  for (std::uint64_t i = 0; i < options.whole("length"); ++i) queue.push(random.next());
-  for (std::uint64_t i = 0; i < options.whole("allocations"); ++i) {
+  const std::uint64_t length = options.whole("length");
+  for (std::uint64_t i = 0; i < length; ++i) queue.push(random.next());
+  const std::uint64_t allocations = options.whole("allocations");
+  for (std::uint64_t i = 0; i < allocations; ++i) {
     queue.push(random.next());
     sum.add(queue.pop());
   }

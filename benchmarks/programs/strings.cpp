@@ -68,7 +68,8 @@ std::uint64_t work(Mutator& mutator, const Options& options) {
   String** table = mutator.make_array<String*>(kept);
   for (std::uint64_t i = 0; i < kept; ++i)
     mutator.store(table, &table[i], make_random(mutator, random));
-  for (std::uint64_t i = 1; i <= options.whole("strings"); ++i) {
+  const std::uint64_t strings = options.whole("strings");
+  for (std::uint64_t i = 1; i <= strings; ++i) {
     const bool stays = i % period == 0;
     String* made = stays ? make_random(mutator, random)
                          : join(mutator, table[random.below(kept)], table[random.below(kept)]);

@@ -40,7 +40,8 @@ std::uint64_t work_of_one(Mutator& mutator, const Options& options, std::uint64_
   for (std::uint64_t i = 0; i < kept; ++i)
     mutator.store(table, &table[i], make_item(mutator, random.next()));
   Item* chain = nullptr;
-  for (std::uint64_t i = 1; i <= options.whole("allocations"); ++i) {
+  const std::uint64_t allocations = options.whole("allocations");
+  for (std::uint64_t i = 1; i <= allocations; ++i) {
     Item* item = make_item(mutator, random.next());
     if (i % period == 0) {
       Item** slot = &table[random.below(kept)];
@@ -92,7 +93,7 @@ int main(int argc, char** argv) {
   const Options options("threads",
                         {{"mutators", "2", "threads that allocate"},
                          {"kept", "50000", "objects that live, of each"},
-                         {"allocations", "2000000", "of each"},
+                         {"allocations", "10000000", "of each"},
                          {"period", "64", "one in so many replaces an old one"}},
                         argc, argv);
   return run(options, {.mutators = static_cast<unsigned>(options.whole("mutators"))}, work);

@@ -259,7 +259,7 @@ static inline void weir_poll(weir_mutator* mutator) {
 /* [collects] A full collection, now. WEIR_BUSY between weir_no_collect_begin and _end. */
 weir_status weir_collect(weir_mutator* mutator);
 /* [collects] The same, a minor one: what survived one before is not looked at. A full one where the
- * heap has no generations. */
+ * heap has no generations, or does without them for now. */
 weir_status weir_collect_minor(weir_mutator* mutator);
 
 /* The program wrote a reference to `slot`, a word inside `object`. Needed if WEIR_BARRIER is
@@ -334,10 +334,18 @@ typedef struct weir_frame {
   size_t count;
   void** slots;
 } weir_frame;
+/* GCC at -O1 takes this for a mistake: a frame on the stack is what it is for. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
 static inline void weir_frame_enter(weir_mutator* mutator, weir_frame* frame) {
   frame->previous = mutator->frames;
   mutator->frames = frame;
 }
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic pop
+#endif
 static inline void weir_frame_leave(weir_mutator* mutator, weir_frame* frame) {
   mutator->frames = frame->previous;
 }

@@ -79,18 +79,15 @@ void Collection::scan_remembered(Marker& marker) {
     if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
     return;
   }
-  const auto scan = [&](Range run) {
-    result_.scanned_bytes += run.size;
-    return marker.scan_old(run);
-  };
   CardCheck check(*heap_.space_);
   remembered->take(heap_.space_->frontier(), [&](Range run) {
     if (heap_.checks_cards()) check.reported(run);
-    return scan(run);
+    return marker.scan_old(run);
   });
   if (heap_.checks_cards()) check_cards(check);
-  heap_.space_->for_each_unwatched(
-      [&](heap::BlockIndex index) { scan(heap_.space_->region().range_of(index)); });
+  heap_.space_->for_each_unwatched([&](heap::BlockIndex index) {
+    marker.scan_old_later(heap_.space_->region().range_of(index));
+  });
   for (const Address object : heap_.reachers_) marker.rescan(object);
 }
 

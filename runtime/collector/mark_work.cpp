@@ -97,10 +97,10 @@ void MarkStack::give_half() {
   constexpr std::size_t kWorthSharing = 16;  // words
   if (count() < kWorthSharing) return;
   MarkPacket* given = pool_->get_empty();
-  // The older half, which tends to lead to more. The cut must not be inside a pair: after an offset
-  // comes its object.
+  // The older half, which tends to lead to more. The cut must not be inside a pair, whose upper
+  // word has the tag.
   std::size_t cut = count() / 2;
-  if ((bottom_[cut] & 1) != 0) ++cut;
+  if (MarkWord::tag(bottom_[cut]) != MarkWord::found) ++cut;
   std::copy(bottom_, bottom_ + cut, given->words);
   top_ = std::copy(bottom_ + cut, top_, bottom_);
   given->count = cut;

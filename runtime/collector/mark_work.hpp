@@ -13,11 +13,14 @@
 
 namespace weir::collector {
 
-// An address that was found, an even word; or a part of a large object: its start with bit 0 set,
-// above the offset.
+// A word of work: the address of an object. With a tag, above a word that goes with it: a part of a
+// large object above its offset, old memory to be scanned above its size.
 struct MarkWord {
-  static bool is_part(std::uintptr_t word) { return (word & 1) != 0; }
-  static Address object_of(std::uintptr_t word) { return Address(word & ~std::uintptr_t{1}); }
+  enum Tag : std::uintptr_t { found = 0, part = 1, old_memory = 2 };
+  static constexpr std::uintptr_t kTags = 3;
+
+  static Tag tag(std::uintptr_t word) { return static_cast<Tag>(word & kTags); }
+  static Address address(std::uintptr_t word) { return Address(word & ~kTags); }
 };
 
 struct MarkPacket {
@@ -63,11 +66,8 @@ class MarkStack {
       spill();
     *top_++ = address;
   }
-  void push_part(std::uintptr_t object, std::size_t offset) {
-    if (top_ >= full_) spill();
-    *top_++ = offset;
-    *top_++ = object | 1;
-  }
+  void push_part(Address object, std::size_t offset) { push_pair(object, MarkWord::part, offset); }
+  void push_old_memory(Range range) { push_pair(range.begin, MarkWord::old_memory, range.size); }
   bool is_empty() const { return top_ == bottom_; }
   bool should_share() const { return pool_->is_anyone_waiting(); }
   // Gets more from the pool when it is empty; false: all markers ran out.
@@ -102,6 +102,12 @@ class MarkStack {
   };
 
  private:
+  // `word` has no tag.
+  void push_pair(Address address, MarkWord::Tag tag, std::size_t word) {
+    if (top_ >= full_) spill();
+    *top_++ = word;
+    *top_++ = address.value() | tag;
+  }
   void take(MarkPacket* packet);
   std::size_t count() const { return static_cast<std::size_t>(top_ - bottom_); }
   void spill();

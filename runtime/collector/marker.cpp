@@ -30,7 +30,7 @@ void Marker::trace(const heap::Found& object) {
   space_.for_each_populated(object.range, [&](Range run) {
     for (next = std::max(next, (run.begin - object.range.begin) / kPart * kPart);
          object.range.begin + next < run.end(); next += kPart)
-      stack_.push_part(object.range.begin.value(), next);
+      stack_.push_part(object.range.begin, next);
   });
 }
 
@@ -133,10 +133,14 @@ void Marker::drain() {
   for (;;) {
     while (count < kAhead && !loop.stack().is_empty()) {
       const std::uintptr_t word = loop.stack().pop();
-      if (MarkWord::is_part(word)) [[unlikely]] {
-        const std::size_t offset = loop.stack().pop();
+      if (MarkWord::tag(word) != MarkWord::found) [[unlikely]] {
+        const Address at = MarkWord::address(word);
+        const std::size_t more = loop.stack().pop();
         loop.leave();
-        trace_from(MarkWord::object_of(word), offset);
+        if (MarkWord::tag(word) == MarkWord::part)
+          trace_from(at, more);
+        else
+          scan({at, more});
         loop.enter();
         continue;
       }
@@ -203,8 +207,18 @@ void Marker::trace_other(const heap::Found& object) {
 
 bool Marker::scan_old(Range range) {
   const std::size_t before = edges_to_young_;
-  const heap::Region& region = space_.region();
   scanned_bytes_ += range.size;
+  scan(range);
+  return edges_to_young_ != before;
+}
+
+void Marker::scan_old_later(Range range) {
+  scanned_bytes_ += range.size;
+  stack_.push_old_memory(range);
+}
+
+void Marker::scan(Range range) {
+  const heap::Region& region = space_.region();
   for (Address at = range.begin; at < range.end();) {
     const heap::BlockIndex index = region.block_of(at);
     const Range block = region.range_of(index);
@@ -215,7 +229,6 @@ bool Marker::scan_old(Range range) {
       scan_small(part, block);
     at = part.end();
   }
-  return edges_to_young_ != before;
 }
 
 // Eight granules at a time, since in a block that is allocated into again few objects are old.

@@ -42,6 +42,8 @@ class Marker final : public Tracer<Marker> {
   // Traces the marked objects in the range, so far as they lie in it: old ones, in a minor cycle.
   // Answers whether they refer to blocks with young objects.
   bool scan_old(Range range);
+  // The same, by whichever marker comes to it.
+  void scan_old_later(Range range);
   // Traces one object, which is marked.
   void rescan(Address start);
   void flush() { stack_.flush(); }  // everything to the pool, for others to take
@@ -52,7 +54,7 @@ class Marker final : public Tracer<Marker> {
   void set_ephemerons(const Ephemerons* ephemerons) { ephemerons_ = ephemerons; }
   std::size_t marked_bytes() const { return marked_bytes_; }
   std::size_t marked_objects() const { return marked_objects_; }
-  std::size_t scanned_bytes() const { return scanned_bytes_; }  // by scan_old
+  std::size_t scanned_bytes() const { return scanned_bytes_; }  // or to be scanned
   // Of those it marked, the ones that reach memory outside the heap.
   const os::OffHeapVector<Address>& reachers() const { return reachers_; }
 
@@ -66,6 +68,7 @@ class Marker final : public Tracer<Marker> {
   void trace_other(const heap::Found& object);
   void trace(const heap::Found& object);
   void trace_from(Address start, std::size_t offset);
+  void scan(Range range);
   void scan_small(Range part, Range block);
   void scan_large(Range part);
   void scan_part(const heap::Found& object, Range part);

@@ -91,13 +91,20 @@ SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, R
   return result;
 }
 
+// Free starts are looked for eight granules at a time, past whatever lives in between.
 Range next_free_run(const Metadata& metadata, Address from, Address block_end, std::size_t bytes) {
-  while (from < block_end) {
-    const MetadataByte byte = metadata.load(from);
-    const Address next = metadata.next_start(from, block_end);
-    if (byte.is_start() && !byte.is_object() && next - from >= bytes)
-      return Range::between(from, next);
-    from = next;
+  constexpr std::size_t kGroupBytes = kGroup * kGranuleBytes;
+  Address group = from.align_down(kGroupBytes);
+  std::uint64_t mask = ~std::uint64_t{0} << ((from - group) / kGranuleBytes * 8);
+  for (; group < block_end; group = group + kGroupBytes, mask = ~std::uint64_t{0}) {
+    // Bytes that are exactly a free start: bit 7, and nothing below it carries into bit 7.
+    const std::uint64_t word = metadata.load_group(group);
+    std::uint64_t free = word & kStarts & ~((word & ~kStarts) + (kOnes * 0x7f)) & mask;
+    for (; free != 0; free &= free - 1) {
+      const Address begin = group + lowest_byte(free) * kGranuleBytes;
+      const Address end = metadata.next_start(begin, block_end);
+      if (begin < block_end && end - begin >= bytes) return Range::between(begin, end);
+    }
   }
   return {};
 }

@@ -50,8 +50,8 @@ class RememberedSet {
   std::uint64_t walk_cpu_ns() const { return walk_cpu_ns_; }
   // What the traps of the pages that it found cost their writers, as far as is known.
   std::uint64_t trap_ns() const {
-    return static_cast<std::uint64_t>(static_cast<double>(dirty_bytes_ / unit_bytes_) *
-                                      meter_.costs().trap);
+    const std::size_t pages = dirty_bytes_ / unit_bytes_;
+    return static_cast<std::uint64_t>(static_cast<double>(pages) * meter_.costs().trap);
   }
   bool is_hot(Address address) const { return policy_.is_hot(unit_of(address)); }
   RememberedCounters counters() const;

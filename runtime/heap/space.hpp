@@ -94,12 +94,12 @@ class Space {
   }
   // Of an object's start: the last collection, or the one that is marking, found it alive.
   bool is_marked(Address start) const { return metadata().load(start).mark() == epoch_; }
-  // The same, or it is no object of the region: those of images are alive, and nobody marks them.
-  bool lives(Address start) const { return !region_.contains(start) || is_marked(start); }
   // Of a large object, the parts that anything was ever written to, as far as the system tells:
   // what it never gave memory is zeros, and stays without. World stopped.
   void for_each_populated(Range range, os::FunctionRef<void(Range)> visit) const;
   void open_pagemap();  // anew in the child of a fork
+  // The same, or it is no object of the region: those of images are alive, and nobody marks them.
+  bool lives(Address start) const { return !region_.contains(start) || is_marked(start); }
   // In address order, the large ones last. World stopped, everything swept.
   void for_each_object(os::FunctionRef<void(const Found&)> visit) const;
 

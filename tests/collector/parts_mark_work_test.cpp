@@ -23,11 +23,11 @@ bool is_part(std::size_t node) {
   return node % 3 == 0;
 }
 std::size_t offset_of(std::size_t node) {
-  return (node * 0x9e3779b97f4a7c15u & ~std::size_t{1}) | 2;
+  return (node * 0x9e3779b97f4a7c15u & ~MarkWord::kTags) | 4;
 }
 void push(MarkStack& stack, std::size_t node) {
   if (is_part(node))
-    stack.push_part(node * kGranule, offset_of(node));
+    stack.push_part(Address(node * kGranule), offset_of(node));
   else
     stack.push(node * kGranule);
 }
@@ -39,8 +39,9 @@ struct Item {
 Item pop(MarkStack& stack) {
   MarkStack::Cursor cursor(stack);
   const std::uintptr_t word = cursor.pop();
-  const Item item = MarkWord::is_part(word) ? Item{MarkWord::object_of(word).value(), cursor.pop()}
-                                            : Item{word, 0};
+  const Item item = MarkWord::tag(word) == MarkWord::part
+                        ? Item{MarkWord::address(word).value(), cursor.pop()}
+                        : Item{word, 0};
   cursor.store(stack);
   return item;
 }
