@@ -18,7 +18,7 @@ constexpr double kOfTarget = 0.75;
 // Minor cycles after which their cost is known.
 constexpr unsigned kEnoughMinors = 6;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
-constexpr unsigned kLeastPatience = 8;
+constexpr unsigned kLeastPatience = 2;
 constexpr unsigned kMostPatience = 128;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {

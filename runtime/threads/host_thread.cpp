@@ -8,7 +8,7 @@
 #include "runtime/threads/registry.hpp"
 
 // The cold end of the main thread's stack, by the dynamic linker of glibc.
-extern "C" [[gnu::weak]] void* __libc_stack_end;  // NOLINT(bugprone-reserved-identifier)
+extern "C" [[gnu::weak]] void* __libc_stack_end;  // NOLINT(readability-identifier-naming)
 
 namespace weir::threads {
 namespace {
