@@ -105,9 +105,9 @@ void check(const char* what, const Harm& harm, std::initializer_list<Ending::Kin
     if (!TestHeap::can_be_made(config)) continue;
     const Ending ending = ending_of([&] {
       Patient patient(config, seed);
-      patient.live(scaled(6000));
+      patient.live(scaled(2000));
       if (!harm.begin()) return kNotHere;
-      patient.live(scaled(6000));
+      patient.live(scaled(2000));
       return harm.is_well_after() ? 0 : 1;
     });
     std::printf("%s: %s%s: %s. %s\n", what, name_of(set_up.barrier),
@@ -241,7 +241,7 @@ TEST_CASE("/proc was never there: what is chosen works, and says why it is not a
       if (!take_proc_away()) return kNotHere;
       // A conservative one has to know where the main thread's stack is.
       Patient patient(small_heap(), seed, is_precise ? kPrecise : kConservative);
-      patient.live(scaled(6000));
+      patient.live(scaled(2000));
       std::string reasons;
       weir_heap_barrier_reasons(
           patient.heap(),
