@@ -14,13 +14,13 @@ Expected<std::uint32_t> LargeObjects::new_record() {
 }
 
 // A hole of up to a block, inside a block that large objects share. First fit from where the last
-// full block was, and not far: a hole missed now is found after the next sweep.
-std::optional<Address> LargeObjects::find_hole(std::size_t units) {
-  constexpr std::size_t kFar = 256;  // blocks
+// full block was, and not further than `far` blocks: a hole missed now is found after the next
+// sweep.
+std::optional<Address> LargeObjects::find_hole(std::size_t units, std::size_t far) {
   const unsigned per_block = region_->units_per_block();
   if (units >= per_block) return std::nullopt;
   const std::uint32_t wanted = (1u << units) - 1;
-  const std::size_t end = std::min(first_hole_ + kFar, blocks_->frontier());
+  const std::size_t end = std::min(first_hole_ + far, blocks_->frontier());
   for (std::size_t i = first_hole_; i < end; ++i) {
     const BlockIndex index(i);
     const Block& block = region_->block(index);
@@ -36,17 +36,24 @@ std::optional<Address> LargeObjects::find_hole(std::size_t units) {
 }
 
 Expected<LargeObjects::Place> LargeObjects::find_place(std::size_t units, std::size_t alignment) {
-  if (alignment <= region_->unit_bytes())
-    if (const auto hole = find_hole(units)) {
-      const Range pages{*hole, units * region_->unit_bytes()};
-      const bool armed = region_->block(region_->block_of(*hole)).armed;
-      return Place{*hole, false, armed ? pages : Range()};
-    }
+  constexpr std::size_t kNear = 256;
+  const auto place_in_hole = [&](std::size_t far) -> std::optional<Place> {
+    if (alignment > region_->unit_bytes()) return std::nullopt;
+    const auto hole = find_hole(units, far);
+    if (!hole) return std::nullopt;
+    const Range pages{*hole, units * region_->unit_bytes()};
+    const bool armed = region_->block(region_->block_of(*hole)).armed;
+    return Place{*hole, false, armed ? pages : Range()};
+  };
+  if (const auto place = place_in_hole(kNear)) return *place;
   const unsigned per_block = region_->units_per_block();
   const std::size_t count = (units + per_block - 1) / per_block;
   const std::size_t block_alignment = std::max<std::size_t>(1, alignment / kBlockBytes);
   auto first = blocks_->take(count, BlockState::large, block_alignment);
-  if (!first) return Unexpected(first.error());
+  if (!first) {  // wherever one is, before out of memory
+    if (const auto place = place_in_hole(blocks_->frontier())) return *place;
+    return Unexpected(first.error());
+  }
   bool pristine = true;
   bool armed = false;
   for (std::size_t i = 0; i < count; ++i) {

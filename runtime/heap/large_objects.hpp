@@ -45,7 +45,7 @@ class LargeObjects {
 
  private:
   Expected<Place> find_place(std::size_t units, std::size_t alignment);
-  std::optional<Address> find_hole(std::size_t units);
+  std::optional<Address> find_hole(std::size_t units, std::size_t far);
   Expected<std::uint32_t> new_record();
   void occupy(Address begin, std::size_t units, std::uint32_t owner);
   void free(LargeObject& object);

@@ -20,7 +20,9 @@ namespace weir::threads {
 __attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture(
     Address cold_end) {
   __builtin_unwind_init();  // this frame saves all that callers expect to find again
-  capture_at(stack_pointer(), cold_end);
+  std::uintptr_t sp = 0;
+  WEIR_READ_STACK_POINTER(sp);
+  capture_at(Address(sp), cold_end);
 }
 
 __attribute__((noinline, no_sanitize("address", "thread"))) void StackPlace::capture_at(

@@ -43,19 +43,16 @@ class StackPlace {
   [[maybe_unused]] void* moved_frames_ = nullptr;  // AddressSanitizer's handle of them
 };
 
-// Of the function that this is inlined into. __builtin_unwind_init() at its beginning makes it save
-// there all registers that callers expect to find again.
-[[gnu::always_inline]] inline Address stack_pointer() {
-  std::uintptr_t sp = 0;
+// Into a std::uintptr_t. __builtin_unwind_init() at the beginning of a function makes it save there
+// all registers that callers expect to find again. No function, since nothing may be inlined by
+// force into what is not sanitized: it would poison a frame that nobody cleans.
 #if defined(__x86_64__)
-  asm volatile("mov %%rsp, %0" : "=r"(sp));
+#define WEIR_READ_STACK_POINTER(word) asm volatile("mov %%rsp, %0" : "=r"(word))
 #elif defined(__aarch64__)
-  asm volatile("mov %0, sp" : "=r"(sp));
+#define WEIR_READ_STACK_POINTER(word) asm volatile("mov %0, sp" : "=r"(word))
 #else
 #error "which register is the stack pointer?"
 #endif
-  return Address(sp);
-}
 
 // A stack that a mutator may run on: its thread's own, or a fiber's.
 class Stack {
