@@ -287,7 +287,9 @@ TEST_CASE("34: the heap ends while others run into its pages: never zeros") {
   const Saved saved("teardown");
   for_each_way([&](const weir_config& config, bool) {
     const ChildResult child = in_child([&](auto&&) {
-      std::signal(SIGSEGV, leave);  // before Weir's own handler, which passes on to it
+      // Before Weir's own handlers, which pass on to them: the memory is gone, or going.
+      std::signal(SIGSEGV, leave);
+      std::signal(SIGBUS, leave);
       weir_heap* heap = nullptr;
       REQUIRE(weir_heap_create(&config, &heap) == WEIR_OK);
       const Kinds kinds(heap);
