@@ -151,30 +151,9 @@ void fill(benchmark::State& state, const char* delivery, weir_codec codec, unsig
 
 void save(benchmark::State& state, weir_codec codec, unsigned threads) {
   const std::string path = saved_image(codec, 1) + ".saved";
-  weir_config config;
-  weir_config_init(&config);
-  config.maximum_bytes = std::size_t{2} << 30;
-  config.markers = threads;
-  weir_heap* heap = nullptr;
-  weir_mutator* mutator = nullptr;
-  must(weir_heap_create(&config, &heap));
-  const weir_mutator_config precise{WEIR_STOP_POLL, false, nullptr};
-  must(weir_mutator_attach(heap, &precise, &mutator));
-  void* slots[1] = {};
-  weir_frame frame{nullptr, 1, slots};
-  weir_frame_enter(mutator, &frame);
-  build_graph(mutator, kFillMib, slots);
-  weir_image_save_config how;
-  weir_image_save_config_init(&how);
-  const weir_image_root roots[] = {{"graph", slots[0]}};
-  how.roots = roots;
-  how.root_count = 1;
-  how.codec = codec;
-  for (auto _ : state) must(weir_image_save(mutator, path.c_str(), &how));
+  GraphHeap graph(std::size_t{2} << 30, kFillMib, threads);
+  for (auto _ : state) graph.save(path, codec);
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kFillMib << 20));
-  weir_frame_leave(mutator, &frame);
-  must(weir_mutator_detach(mutator));
-  must(weir_heap_destroy(heap, false));
   ::unlink(path.c_str());
 }
 

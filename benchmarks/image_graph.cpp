@@ -40,7 +40,10 @@ void must(weir_status status) {
   std::exit(1);
 }
 
-// Half in strings and hash chains, half in small objects that refer to one another at random.
+namespace {
+
+// Half in strings and hash chains, half in small objects that refer to one another at random. Its
+// root is kept by `slot`, a slot of a frame.
 void build_graph(weir_mutator* mutator, std::size_t mib, void** slot) {
   std::mt19937_64 random(mib);
   void* slots[2] = {};
@@ -74,6 +77,36 @@ void build_graph(weir_mutator* mutator, std::size_t mib, void** slot) {
   weir_frame_leave(mutator, &frame);
 }
 
+}  // namespace
+
+GraphHeap::GraphHeap(std::size_t maximum_bytes, std::size_t mib, unsigned markers) {
+  weir_config config;
+  weir_config_init(&config);
+  config.maximum_bytes = maximum_bytes;
+  if (markers != 0) config.markers = markers;
+  must(weir_heap_create(&config, &heap_));
+  const weir_mutator_config precise{WEIR_STOP_POLL, false, nullptr};
+  must(weir_mutator_attach(heap_, &precise, &mutator_));
+  weir_frame_enter(mutator_, &frame_);
+  build_graph(mutator_, mib, slots_);
+}
+
+GraphHeap::~GraphHeap() {
+  weir_frame_leave(mutator_, &frame_);
+  must(weir_mutator_detach(mutator_));
+  must(weir_heap_destroy(heap_, false));
+}
+
+void GraphHeap::save(const std::string& path, weir_codec codec) {
+  weir_image_save_config config;
+  weir_image_save_config_init(&config);
+  const weir_image_root roots[] = {{"graph", slots_[0]}};
+  config.roots = roots;
+  config.root_count = 1;
+  config.codec = codec;
+  must(weir_image_save(mutator_, path.c_str(), &config));
+}
+
 const std::string& saved_image(weir_codec codec, std::size_t mib) {
   static Files files;
   std::string& path = files.paths[{codec, mib}];
@@ -81,28 +114,7 @@ const std::string& saved_image(weir_codec codec, std::size_t mib) {
   const char* tmpdir = std::getenv("TMPDIR");
   path = std::string(tmpdir != nullptr ? tmpdir : "/tmp") + "/bench-image-" +
          std::to_string(::getpid()) + "-" + std::to_string(codec) + "-" + std::to_string(mib);
-  weir_config config;
-  weir_config_init(&config);
-  config.maximum_bytes = (mib + 512) << 21;
-  weir_heap* heap = nullptr;
-  weir_mutator* mutator = nullptr;
-  must(weir_heap_create(&config, &heap));
-  const weir_mutator_config precise{WEIR_STOP_POLL, false, nullptr};
-  must(weir_mutator_attach(heap, &precise, &mutator));
-  void* slots[1] = {};
-  weir_frame frame{nullptr, 1, slots};
-  weir_frame_enter(mutator, &frame);
-  build_graph(mutator, mib, slots);
-  weir_image_save_config save;
-  weir_image_save_config_init(&save);
-  const weir_image_root roots[] = {{"graph", slots[0]}};
-  save.roots = roots;
-  save.root_count = 1;
-  save.codec = codec;
-  must(weir_image_save(mutator, path.c_str(), &save));
-  weir_frame_leave(mutator, &frame);
-  must(weir_mutator_detach(mutator));
-  must(weir_heap_destroy(heap, false));
+  GraphHeap((mib + 512) << 21, mib, 0).save(path, codec);
   return path;
 }
 

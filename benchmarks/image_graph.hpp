@@ -12,8 +12,24 @@ namespace weir::bench {
 
 // The file. Ends the program with a sentence if it cannot be made.
 const std::string& saved_image(weir_codec codec, std::size_t mib);
-// The same graph in a heap, and its root; kept by `slot`, a slot of a frame.
-void build_graph(weir_mutator* mutator, std::size_t mib, void** slot);
+
+// The same graph in a heap of its own.
+class GraphHeap {
+ public:
+  // `markers`: 0, as many as the configuration has by itself.
+  GraphHeap(std::size_t maximum_bytes, std::size_t mib, unsigned markers);
+  ~GraphHeap();
+  GraphHeap(const GraphHeap&) = delete;
+  GraphHeap& operator=(const GraphHeap&) = delete;
+
+  void save(const std::string& path, weir_codec codec);
+
+ private:
+  weir_heap* heap_ = nullptr;
+  weir_mutator* mutator_ = nullptr;
+  void* slots_[1] = {};  // the graph's root
+  weir_frame frame_{nullptr, 1, slots_};
+};
 
 void must(weir_status status);  // else the program ends with the sentence
 

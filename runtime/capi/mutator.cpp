@@ -54,12 +54,9 @@ void* weir_allocate_slow(weir_mutator* mutator, weir_kind kind, size_t size) {
 }
 
 void* weir_allocate_aligned(weir_mutator* mutator, weir_kind kind, size_t size, size_t alignment) {
-  __builtin_unwind_init();
   constexpr std::size_t kMostAlignment = std::size_t{2} << 20;
   collector::Mutator& allocating = running(mutator);
-  std::uintptr_t sp = 0;
-  WEIR_READ_STACK_POINTER(sp);
-  allocating.thread().note_entry(Address(sp));
+  WEIR_NOTE_ENTRY(allocating.thread());
   const heap::KindTag tag(kind);
   if (allocating.heap().space().kinds().find(tag) == nullptr)
     os::last_words("an allocation of a kind that was not defined for this heap");
@@ -99,29 +96,20 @@ weir_status weir_free(weir_mutator* mutator, void* object) {
 }
 
 void weir_poll_slow(weir_mutator* mutator) {
-  __builtin_unwind_init();
   collector::Mutator& polling = attached(mutator);
-  std::uintptr_t sp = 0;
-  WEIR_READ_STACK_POINTER(sp);
-  polling.thread().note_entry(Address(sp));
+  WEIR_NOTE_ENTRY(polling.thread());
   polling.heap().poll(polling);
 }
 
 weir_status weir_collect(weir_mutator* mutator) {
-  __builtin_unwind_init();
   collector::Mutator& collecting = running(mutator);
-  std::uintptr_t sp = 0;
-  WEIR_READ_STACK_POINTER(sp);
-  collecting.thread().note_entry(Address(sp));
+  WEIR_NOTE_ENTRY(collecting.thread());
   return status_of(collecting.heap().collect(collecting, collector::Scope::all));
 }
 
 weir_status weir_collect_minor(weir_mutator* mutator) {
-  __builtin_unwind_init();
   collector::Mutator& collecting = running(mutator);
-  std::uintptr_t sp = 0;
-  WEIR_READ_STACK_POINTER(sp);
-  collecting.thread().note_entry(Address(sp));
+  WEIR_NOTE_ENTRY(collecting.thread());
   return status_of(collecting.heap().collect(collecting, collector::Scope::young));
 }
 

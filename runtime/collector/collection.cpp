@@ -40,7 +40,7 @@ void Collection::run() {
     find_due_finalizers(marker);
     heap_.ephemerons_.clear_dead(*heap_.space_, scope_);
     add_reachers(marker);
-    result_.scanned_bytes = marker.scanned_bytes();
+    result_.scanned_bytes += marker.scanned_bytes();
     result_.promoted_bytes = marker.marked_bytes() + marked_bytes_;
     result_.live_bytes = result_.promoted_bytes + (scope_ == Scope::young ? old : 0);
     if (heap_.config_.verify) {

@@ -100,8 +100,7 @@ class Tracer : public RootVisitor, public VisitorOwner {
   ~Tracer() = default;
 
   // The part [from, to) of an object.
-  [[gnu::always_inline]] void trace_part(const heap::Found& object, std::size_t from,
-                                         std::size_t to) {
+  void trace_part(const heap::Found& object, std::size_t from, std::size_t to) {
     const Address begin = object.range.begin;
     switch (object.kind.trace_class()) {
       case heap::TraceClass::bitmap:
@@ -138,11 +137,6 @@ class Tracer : public RootVisitor, public VisitorOwner {
   void trace_slots(Address first, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) trace_slot(first + i * kWordBytes);
   }
-  // Bit i of `slots`: the word i is one.
-  void trace_marked_slots(Address first, std::uint64_t slots) {
-    for (; slots != 0; slots &= slots - 1)
-      trace_slot(first + static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
-  }
   void conservative_word(Address at, std::uintptr_t word) {
     const Address address(word & format_.conservative_mask);
     if (!committed_.contains(address)) return;
@@ -150,32 +144,24 @@ class Tracer : public RootVisitor, public VisitorOwner {
   }
   void trace_bitmap(const heap::Found& object, std::size_t from, std::size_t to) {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
-    const std::size_t words = (to - from) / kWordBytes;
-    if (from == 0 && words <= heap::Kind::kFirstSlots)
-      return trace_marked_slots(
-          object.range.begin,
-          kind.first_slots & (~std::uint64_t{0} >> (heap::Kind::kFirstSlots - words)));
-    trace_long_bitmap(kind, object.range.begin, from, to);
-  }
-  [[gnu::noinline]] void trace_long_bitmap(const heap::Kind& kind, Address begin, std::size_t from,
-                                           std::size_t to) {
     std::size_t bit = from / kWordBytes % kind.bitmap_words;
     for (std::size_t at = from; at < to;) {
       const std::size_t words =
           std::min({kind.bitmap_words - bit, 64 - bit % 64, (to - at) / kWordBytes});
       std::uint64_t slots = kind.bitmap[bit / 64] >> (bit % 64);
       if (words < 64) slots &= (std::uint64_t{1} << words) - 1;
-      trace_marked_slots(begin + at, slots);
+      for (; slots != 0; slots &= slots - 1)
+        trace_slot(object.range.begin + at +
+                   static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
       at += words * kWordBytes;
       bit += words;
       if (bit == kind.bitmap_words) bit = 0;
     }
   }
-  [[gnu::noinline]] void trace_words(Address from, Address to) {
+  void trace_words(Address from, Address to) {
     for (Address at = from; at < to; at = at + kWordBytes) conservative_word(at, load(at));
   }
-  [[gnu::noinline]] void trace_by_callback(const heap::Found& object, std::size_t from,
-                                           std::size_t to) {
+  void trace_by_callback(const heap::Found& object, std::size_t from, std::size_t to) {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
     call_back([&](weir_visitor* visitor) {
       kind.trace(visitor, object.range.begin.as(), from, to, kind.data);

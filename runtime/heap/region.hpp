@@ -28,7 +28,6 @@ struct BlockTable {
   Address begin;
   Block* blocks = nullptr;
 
-  BlockIndex index_of(Address a) const { return BlockIndex((a - begin) >> kBlockShift); }
   Block& of(Address a) const { return blocks[(a - begin) >> kBlockShift]; }
   // `begin` is at a multiple of a block.
   static Address end_of(Address a) { return a.align_down(kBlockBytes) + kBlockBytes; }

@@ -67,24 +67,21 @@ void EscapedPages::scan_written(Scan scan) {
 
 void EscapedPages::scan_all(Scan scan) {
   for (std::size_t i = 0; i < escaped_.size(); ++i) take(i, [&](Range page) { add(i, page); });
-  for (std::size_t i = 0; i < escaped_.size(); ++i) {
-    const Range range = image_.segments()[i]->range;
-    // Runs are found word by word, so that bits may go meanwhile.
-    escaped_[i].for_runs({0, range.size / unit_bytes_}, true, [&](UnitSpan run) {
-      for (std::size_t unit = run.first; unit < run.end(); ++unit)
-        judge(i, {range.begin + unit * unit_bytes_, unit_bytes_}, scan);
-    });
-  }
+  for (std::size_t i = 0; i < escaped_.size(); ++i)
+    for_each_of(i, [&](Range page) { judge(i, page, scan); });
 }
 
 void EscapedPages::for_each(os::FunctionRef<void(Range)> visit) const {
-  for (std::size_t i = 0; i < escaped_.size(); ++i) {
-    const Range range = image_.segments()[i]->range;
-    escaped_[i].for_runs({0, range.size / unit_bytes_}, true, [&](UnitSpan run) {
-      for (std::size_t unit = run.first; unit < run.end(); ++unit)
-        visit({range.begin + unit * unit_bytes_, unit_bytes_});
-    });
-  }
+  for (std::size_t i = 0; i < escaped_.size(); ++i) for_each_of(i, visit);
+}
+
+// Runs are found word by word, so that bits may go meanwhile.
+void EscapedPages::for_each_of(std::size_t segment, os::FunctionRef<void(Range)> visit) const {
+  const Range range = image_.segments()[segment]->range;
+  escaped_[segment].for_runs({0, range.size / unit_bytes_}, true, [&](UnitSpan run) {
+    for (std::size_t unit = run.first; unit < run.end(); ++unit)
+      visit({range.begin + unit * unit_bytes_, unit_bytes_});
+  });
 }
 
 std::size_t EscapedPages::size() const {

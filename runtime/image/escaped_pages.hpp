@@ -41,6 +41,7 @@ class EscapedPages {
       : image_(image), barrier_(barrier), unit_bytes_(unit_bytes) {}
   void take(std::size_t segment, os::FunctionRef<void(Range page)> written);
   void add(std::size_t segment, Range page);
+  void for_each_of(std::size_t segment, os::FunctionRef<void(Range page)> visit) const;
   void judge(std::size_t segment, Range page, Scan scan);
   std::size_t unit_of(std::size_t segment, Address address) const;
 

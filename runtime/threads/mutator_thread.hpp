@@ -84,7 +84,7 @@ class MutatorThread {
   // The frames of a call into the runtime are full of addresses that mean nothing: of blocks, of
   // free memory, of what earlier calls left. A call that may collect and has no reference of its
   // caller's in its hands notes where it was entered, and while it waits for a stop, or does the
-  // collection itself, the stack is scanned from there.
+  // collection itself, the stack is scanned from there. By WEIR_NOTE_ENTRY.
   void note_entry(Address sp) { entry_ = sp; }
   class ScannedFromEntry {  // in such a call
    public:
@@ -192,5 +192,14 @@ class MutatorThread {
   class World* world_ = nullptr;
   MutatorThread* next_in_world_ = nullptr;
 };
+
+// In the function that the program calls: its frame has the registers that the program relies on.
+#define WEIR_NOTE_ENTRY(thread)               \
+  do {                                        \
+    __builtin_unwind_init();                  \
+    std::uintptr_t sp = 0;                    \
+    WEIR_READ_STACK_POINTER(sp);              \
+    (thread).note_entry(::weir::Address(sp)); \
+  } while (false)
 
 }  // namespace weir::threads

@@ -17,15 +17,6 @@ weir_config verified(weir_barrier barrier) {
   return config;
 }
 
-void save_graph(const OracleGraph& graph, const TestPath& path) {
-  const TestHeap heap(small_heap());
-  const Kinds kinds(heap);
-  const TestMutator mutator(heap, kPrecise);
-  TestFrame<1> frame(mutator);
-  frame[0] = graph.build(mutator, kinds);
-  save(mutator, path, frame[0]);
-}
-
 // Stores into a slot as a program with any barrier does.
 void store(weir_mutator* mutator, void* object, std::size_t word, void* value) {
   void** slot = static_cast<void**>(object) + word;

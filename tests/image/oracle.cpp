@@ -96,6 +96,15 @@ void save(weir_mutator* mutator, const TestPath& path, void* table, const char* 
   REQUIRE_MESSAGE(weir_image_save(mutator, path.c_str(), &config) == WEIR_OK, weir_error_message());
 }
 
+void save_graph(const OracleGraph& graph, const TestPath& path) {
+  const TestHeap heap(small_heap());
+  const Kinds kinds(heap);
+  const TestMutator mutator(heap, kPrecise);
+  TestFrame<1> frame(mutator);
+  frame[0] = graph.build(mutator, kinds);
+  save(mutator, path, frame[0]);
+}
+
 weir_image* open_image(weir_heap* heap, const TestPath& path, weir_image_filling filling) {
   weir_image* image = nullptr;
   weir_image_open_config config{};

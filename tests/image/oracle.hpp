@@ -56,6 +56,8 @@ class TestPath {
 };
 
 void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root = "table");
+// The graph, made in a heap of its own.
+void save_graph(const OracleGraph& graph, const TestPath& path);
 weir_image* open_image(weir_heap* heap, const TestPath& path,
                        weir_image_filling filling = WEIR_IMAGE_LAZY);
 void* root_of(weir_image* image, const char* name = "table");

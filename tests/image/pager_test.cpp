@@ -24,12 +24,7 @@ namespace {
 struct Saved {
   explicit Saved(const char* name, std::size_t objects = 20'000)
       : graph({.objects = objects, .seed = seed_for(name)}), path("image") {
-    const TestHeap heap(small_heap());
-    const Kinds kinds(heap);
-    const TestMutator mutator(heap, kPrecise);
-    TestFrame<1> frame(mutator);
-    frame[0] = graph.build(mutator, kinds);
-    save(mutator, path, frame[0]);
+    save_graph(graph, path);
   }
   OracleGraph graph;
   TestPath path;
