@@ -1,5 +1,7 @@
 // Mutators, allocation, stopping and stacks of the C API.
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "runtime/capi/boundary.hpp"
 #include "runtime/collector/settings.hpp"
@@ -93,6 +95,27 @@ weir_status weir_free(weir_mutator* mutator, void* object) {
   if (entry.heap().roots().release(Address(object), collector::Roots::Hold::uncollectable))
     return WEIR_OK;
   return invalid("freeing an object", "it is not an uncollectable one");
+}
+
+weir_status weir_free_early(weir_mutator* mutator, void* object) {
+  const Entry entry(mutator);
+  if (entry.heap().free_early(*entry.operator->(), Address(object))) return WEIR_OK;
+  return invalid("freeing an object", "no object starts at this address");
+}
+
+void* weir_reallocate(weir_mutator* mutator, void* object, size_t size) {
+  weir_object old;
+  if (weir_object_at(mutator, object, &old) != WEIR_OK) return nullptr;
+  if (old.start != object) {
+    (void)invalid("reallocating an object", "no object starts at this address");
+    return nullptr;
+  }
+  if (size <= old.size && size >= old.size / 2) return object;
+  void* moved = weir_allocate(mutator, old.kind, size);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, object, std::min(size, old.size));
+  (void)weir_free_early(mutator, object);
+  return moved;
 }
 
 void weir_poll_slow(weir_mutator* mutator) {

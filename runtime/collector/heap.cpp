@@ -495,6 +495,14 @@ std::optional<heap::Found> Heap::find(Address address) {
   return found;
 }
 
+bool Heap::free_early(Mutator& mutator, Address object) {
+  if (!is_object(object)) return false;
+  if (!space_->region().contains(object) || mutator.take_back(object)) return true;
+  const std::lock_guard guard(space_->lock());
+  space_->free_early(object);
+  return true;
+}
+
 // ---- Images -------------------------------------------------------------------------------------
 
 Expected<weir_image*> Heap::open_image(const std::string& path, const OpenOptions& options) {

@@ -78,6 +78,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   // The object at an address. Stops the world where somebody else is allocating.
   std::optional<heap::Found> find(Mutator& mutator, Address address);
   std::optional<heap::Found> find(Address address);  // any thread, inside the runtime
+  // Of an object that nothing refers to. False: none starts there. Inside the runtime.
+  bool free_early(Mutator& mutator, Address object);
 
   // -- Images --
   Expected<weir_image*> open_image(const std::string& path, const OpenOptions& options);

@@ -41,6 +41,11 @@ tl::expected<Address, heap::Refusal> Mutator::allocate(std::size_t bytes, std::s
   return made;
 }
 
+bool Mutator::take_back(Address object) {
+  return std::ranges::any_of(
+      allocators_, [object](SpanAllocator& allocator) { return allocator.take_back(object); });
+}
+
 void Mutator::revoke_spans() {
   for (std::size_t i = 0; i < kAllocators; ++i) {
     if (thread_.stopped_by_signal())

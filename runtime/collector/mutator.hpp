@@ -30,6 +30,8 @@ class Mutator : public weir_mutator {
   }
   tl::expected<Address, heap::Refusal> allocate(std::size_t bytes, std::size_t alignment,
                                                 heap::KindTag kind, bool whatever_the_budget);
+  // True if the object was the last one allocated in a span: its memory will be the next one's.
+  bool take_back(Address object);
 
   // -- World stopped --
   // Blocks go back, but for those of a mutator that may stand inside the inline allocation.

@@ -124,6 +124,19 @@ Address SpanAllocator::place(Address start, std::size_t bytes, KindTag kind) {
   return start;
 }
 
+bool SpanAllocator::take_back(Address object) {
+  const Range taken = Range::between(object, std::max(object, bump()));
+  if (!run_.contains(object) || taken.empty()) return false;
+  const Metadata& metadata = space_->metadata();
+  if (metadata.next_start(object, taken.end()) != taken.end()) return false;
+  count();
+  counted_ = object;
+  std::memset(object.as(), 0, taken.size);
+  metadata.clear(taken);
+  set_span(object);
+  return true;
+}
+
 tl::expected<Address, Refusal> SpanAllocator::allocate(std::size_t bytes, std::size_t alignment,
                                                        KindTag kind, bool whatever_the_budget) {
   if (!has_room(bytes, alignment)) {

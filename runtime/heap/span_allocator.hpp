@@ -35,6 +35,8 @@ class SpanAllocator {
   // `bytes` is whole granules up to kSmallMax, and so is bytes + alignment. Refused: as before.
   tl::expected<Address, Refusal> allocate(std::size_t bytes, std::size_t alignment, KindTag kind,
                                           bool whatever_the_budget);
+  // Undoes the allocation of the last object in the run, if this is it: answers whether.
+  bool take_back(Address object);
   // Whether it would succeed without another run.
   bool has_room(std::size_t bytes, std::size_t alignment) const;
 

@@ -1,0 +1,147 @@
+// Memory that the program frees and reallocates by itself, besides what collections do.
+#include <weir/weir.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "tests/collector/rig.hpp"
+#include "tests/support/random.hpp"
+
+using namespace weir::test;
+
+namespace {
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+bool is_found(weir_mutator* mutator, const void* address) {
+  weir_object found;
+  return weir_object_at(mutator, address, &found) == WEIR_OK;
+}
+
+}  // namespace
+
+TEST_CASE("the object allocated last gives its memory to the next, zeroed") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  for (const weir_kind kind : {WEIR_KIND_CONSERVATIVE, WEIR_KIND_LEAF, WEIR_KIND_SLOTS}) {
+    for (const std::size_t bytes : {16u, 48u, 1000u, 8192u}) {
+      auto* first = static_cast<char*>(weir_allocate(mutator, kind, bytes));
+      std::memset(first, 0xaa, bytes);
+      REQUIRE(weir_free_early(mutator, first) == WEIR_OK);
+      CHECK_FALSE(is_found(mutator, first));
+      CHECK(weir_free_early(mutator, first) == WEIR_INVALID_ARGUMENT);
+      auto* second = static_cast<char*>(weir_allocate(mutator, kind, bytes));
+      CHECK(second == first);
+      CHECK(second[0] == 0);
+      CHECK(std::memcmp(second, second + 1, bytes - 1) == 0);
+    }
+  }
+}
+
+TEST_CASE("any other is no object any more, whatever refers to it") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  TestFrame<1> frame(mutator);
+  void* freed = weir_allocate(mutator, WEIR_KIND_SLOTS, 64);
+  frame[0] = freed;
+  void* behind = weir_allocate(mutator, WEIR_KIND_SLOTS, 64);
+  REQUIRE(weir_free_early(mutator, freed) == WEIR_OK);
+  CHECK_FALSE(is_found(mutator, freed));
+  CHECK(is_found(mutator, behind));
+  collect(mutator);
+  CHECK_FALSE(is_found(mutator, freed));
+}
+
+TEST_CASE("the pages of a large object are used again at once") {
+  weir_config config = small_heap();
+  config.maximum_bytes = 16 * kMiB;
+  const TestHeap heap(config);
+  const TestMutator mutator(heap, kPrecise);
+  weir_no_collect_begin(mutator);
+  for (const std::size_t bytes : {std::size_t{9000}, std::size_t{100'000}, 3 * kMiB})
+    for (int i = 0; i < 5000; ++i) {
+      void* object = weir_allocate(mutator, WEIR_KIND_CONSERVATIVE, bytes);
+      REQUIRE(object != nullptr);
+      REQUIRE(weir_free_early(mutator, object) == WEIR_OK);
+    }
+  weir_no_collect_end(mutator);
+  CHECK(heap.statistics().heap_bytes <= 4 * kMiB);
+}
+
+TEST_CASE("only what starts an object is freed or reallocated") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  auto* object = static_cast<char*>(weir_allocate(mutator, WEIR_KIND_LEAF, 64));
+  int elsewhere = 0;
+  for (void* address : {static_cast<void*>(object + 16), static_cast<void*>(&elsewhere)}) {
+    CHECK(weir_free_early(mutator, address) == WEIR_INVALID_ARGUMENT);
+    CHECK(weir_reallocate(mutator, address, 100) == nullptr);
+  }
+  CHECK(is_found(mutator, object));
+}
+
+TEST_CASE("reallocation keeps contents and kind, and the object where it has room") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  TestFrame<1> frame(mutator);
+  std::size_t bytes = 16;
+  auto* object = static_cast<unsigned char*>(weir_allocate(mutator, WEIR_KIND_LEAF, bytes));
+  frame[0] = object;
+  std::memset(object, 7, bytes);
+  const auto resize = [&](std::size_t to) {
+    auto* moved = static_cast<unsigned char*>(weir_reallocate(mutator, object, to));
+    REQUIRE(moved != nullptr);
+    frame[0] = moved;
+    for (std::size_t i = 0; i < std::min(bytes, to); ++i) REQUIRE(moved[i] == 7);
+    weir_object found{};
+    REQUIRE(weir_object_at(mutator, moved, &found) == WEIR_OK);
+    CHECK(found.kind == WEIR_KIND_LEAF);
+    CHECK(found.size >= to);
+    std::memset(moved, 7, to);
+    bytes = to;
+    return std::exchange(object, moved) == moved;
+  };
+  CHECK(resize(10));
+  while (bytes < 2 * kMiB) CHECK_FALSE(resize(bytes * 2 + 7));
+  CHECK(resize(bytes - bytes / 3));
+  while (bytes > 100) CHECK_FALSE(resize(bytes / 5));
+}
+
+TEST_CASE("random growth, shrinking, freeing and stores under every barrier, verified") {
+  for (const weir_barrier barrier : kBarriers) {
+    weir_config config = small_heap();
+    config.barrier = barrier;
+    config.accept_efault = true;
+    config.verify = true;
+    config.stress = 50;
+    if (!TestHeap::can_be_made(config)) continue;
+    const TestHeap heap(config);
+    const TestMutator mutator(heap, kPrecise);
+    constexpr std::size_t kTables = 40;
+    TestFrame<kTables> frame(mutator);
+    std::vector<std::size_t> sizes(kTables, 0);
+    Random random(seed_for("early free"));
+    for (std::size_t step = 0; step < scaled(20'000); ++step) {
+      const std::size_t at = random() % kTables;
+      auto** table = static_cast<void**>(frame[at]);
+      if (table == nullptr || random() % 4 == 0) {
+        const std::size_t size = 1 + random() % (random() % 10 == 0 ? 3000 : 40);
+        frame[at] = table == nullptr
+                        ? weir_allocate(mutator, WEIR_KIND_CONSERVATIVE, size * sizeof(void*))
+                        : weir_reallocate(mutator, table, size * sizeof(void*));
+        REQUIRE(frame[at] != nullptr);
+        sizes[at] = size;
+      } else if (random() % 8 == 0) {
+        frame[at] = nullptr;
+        REQUIRE(weir_free_early(mutator, table) == WEIR_OK);
+      } else {
+        void* leaf = weir_allocate(mutator, WEIR_KIND_LEAF, 32);
+        void** slot = table + random() % sizes[at];
+        *slot = leaf;
+        weir_write_barrier(mutator, table, slot);
+      }
+    }
+  }
+}
