@@ -1,0 +1,156 @@
+// Objects: their kinds, by which they are traced, their allocation, and what keeps them.
+#include <mruby.h>
+#include <mruby/array.h>
+#include <mruby/class.h>
+#include <mruby/data.h>
+#include <mruby/error.h>
+#include <mruby/hash.h>
+#include <mruby/istruct.h>
+#include <mruby/proc.h>
+#include <mruby/range.h>
+#include <mruby/string.h>
+#include <mruby/variable.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "gc_demo/mruby/port.hpp"
+
+using namespace weir::mruby;
+
+namespace {
+
+// Which of an object's words refer to others: its class is the first of three words of header. What
+// shares a word with a length, a number or a few characters counts as a reference too; it leads
+// nowhere.
+struct Layout {
+  mrb_vtype type;
+  const char* name;
+  std::uint32_t bytes;
+  std::uint64_t slots;
+};
+constexpr std::uint64_t kClass = 1 << 0;
+constexpr std::uint64_t k3 = 1 << 3, k4 = 1 << 4, k5 = 1 << 5;
+
+constexpr std::uint32_t kNumberBytes = 48;  // of those whose structures mruby keeps to itself
+constexpr Layout kLayouts[] = {
+    {MRB_TT_INTEGER, "Integer", sizeof(RInteger), kClass},
+    {MRB_TT_CPTR, "cptr", sizeof(RCptr), kClass | k3},
+    {MRB_TT_OBJECT, "Object", sizeof(RObject), kClass | k3},
+    {MRB_TT_CLASS, "Class", sizeof(RClass), kClass | k3 | k4 | k5},
+    {MRB_TT_MODULE, "Module", sizeof(RClass), kClass | k3 | k4 | k5},
+    {MRB_TT_ICLASS, "iClass", sizeof(RClass), kClass | k3 | k4 | k5},
+    {MRB_TT_SCLASS, "SClass", sizeof(RClass), kClass | k3 | k4 | k5},
+    {MRB_TT_PROC, "Proc", sizeof(RProc), kClass | k3 | k4 | k5},
+    {MRB_TT_ARRAY, "Array", sizeof(RArray), kClass | k3 | k4 | k5},
+    {MRB_TT_HASH, "Hash", sizeof(RHash), kClass | k3 | k5},
+    {MRB_TT_STRING, "String", sizeof(RString), kClass | k4 | k5},
+    {MRB_TT_RANGE, "Range", sizeof(RRange), kClass | k3 | k4},
+    {MRB_TT_EXCEPTION, "Exception", sizeof(RException), kClass | k3 | k4},
+    {MRB_TT_ENV, "env", sizeof(REnv), kClass | k3 | k4},
+    {MRB_TT_DATA, "Data", sizeof(RData), kClass | k3 | k5},
+    {MRB_TT_FIBER, "Fiber", sizeof(RFiber), kClass | k3},
+    {MRB_TT_STRUCT, "Struct", sizeof(RArray), kClass | k3 | k4 | k5},
+    {MRB_TT_ISTRUCT, "istruct", sizeof(RIStruct), kClass},
+    {MRB_TT_BREAK, "break", sizeof(RBreak), kClass | k3 | k4},
+    {MRB_TT_COMPLEX, "Complex", kNumberBytes, kClass},
+    {MRB_TT_RATIONAL, "Rational", kNumberBytes, kClass},
+};
+
+void protect(mrb_state* mrb, RBasic* object) {
+  mrb_gc& gc = mrb->gc;
+  if (gc.arena_idx >= gc.arena_capa) [[unlikely]] {
+    const int capacity = gc.arena_capa * 3 / 2;
+    void* arena =
+        weir_reallocate(port_of(mrb).mutator, gc.arena, sizeof(RBasic*) * std::size_t(capacity));
+    if (arena == nullptr) mrb_raise_nomemory(mrb);
+    gc.arena = static_cast<RBasic**>(arena);
+    gc.arena_capa = capacity;
+  }
+  gc.arena[gc.arena_idx++] = object;
+}
+
+void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
+  if (cls != nullptr) {
+    if (cls->tt != MRB_TT_CLASS && cls->tt != MRB_TT_SCLASS && cls->tt != MRB_TT_MODULE &&
+        cls->tt != MRB_TT_ENV)
+      mrb_raise(mrb, E_TYPE_ERROR, "allocation failure");
+    const auto declared = static_cast<mrb_vtype>(MRB_INSTANCE_TT(cls));
+    if (declared != MRB_TT_FALSE && declared != type && type != MRB_TT_SCLASS &&
+        type != MRB_TT_ICLASS && type != MRB_TT_ENV)
+      mrb_raisef(mrb, E_TYPE_ERROR, "allocation failure of %C", cls);
+  }
+  if (type <= MRB_TT_FREE)
+    mrb_raisef(mrb, E_TYPE_ERROR, "allocation failure of %C (type %d)", cls, int{type});
+}
+
+}  // namespace
+
+namespace weir::mruby {
+
+void define_kinds(Port& port) {
+  for (const Layout& layout : kLayouts) {
+    ObjectKind& kind = port.kinds[layout.type];
+    kind.bytes = layout.bytes;
+    const weir_kind_config config{.name = layout.name,
+                                  .tracing = WEIR_TRACE_BITMAP,
+                                  .bitmap = &layout.slots,
+                                  .bitmap_words = layout.bytes / sizeof(void*),
+                                  .trace = nullptr,
+                                  .data = nullptr,
+                                  .reaches_off_heap = false,
+                                  .movable = false};
+    if (weir_kind_define(port.heap, &config, &kind.kind) == WEIR_OK) continue;
+    std::fprintf(stderr, "mruby on Weir: %s\n", weir_error_message());
+    std::exit(EXIT_FAILURE);
+  }
+}
+
+}  // namespace weir::mruby
+
+extern "C" {
+
+RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
+  check_class(mrb, type, cls);
+  Port& port = port_of(mrb);
+  if (port.has_collected) [[unlikely]]
+    after_collection(mrb);
+  const ObjectKind& kind = port.kinds[type];
+  auto* object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
+  if (object == nullptr) [[unlikely]]
+    mrb_raise_nomemory(mrb);
+  object->c = cls;
+  object->tt = type;
+  protect(mrb, object);
+  if (type == MRB_TT_DATA) [[unlikely]]
+    set_finalizer(mrb, reinterpret_cast<RData*>(object));
+  return object;
+}
+
+void mrb_gc_protect(mrb_state* mrb, mrb_value object) {
+  if (!mrb_immediate_p(object)) protect(mrb, mrb_basic_ptr(object));
+}
+
+// What C code registers is in an array that a global variable has, as mruby's own does it.
+void mrb_gc_register(mrb_state* mrb, mrb_value object) {
+  if (mrb_immediate_p(object)) return;
+  const mrb_sym name = mrb_intern_lit(mrb, "_gc_root_");
+  mrb_value kept = mrb_gv_get(mrb, name);
+  if (!mrb_array_p(kept)) mrb_gv_set(mrb, name, kept = mrb_ary_new(mrb));
+  mrb_ary_push(mrb, kept, object);
+}
+
+void mrb_gc_unregister(mrb_state* mrb, mrb_value object) {
+  const mrb_value kept = mrb_gv_get(mrb, mrb_intern_lit(mrb, "_gc_root_"));
+  if (mrb_immediate_p(object) || !mrb_array_p(kept)) return;
+  for (mrb_int i = 0; i < RARRAY_LEN(kept); ++i)
+    if (mrb_ptr(RARRAY_PTR(kept)[i]) == mrb_ptr(object)) {
+      mrb_ary_splice(mrb, kept, i, 1, mrb_undef_value());
+      return;
+    }
+}
+
+// Weir traces by kinds and calls nobody that would ask for this.
+void mrb_gc_mark(mrb_state* /*mrb*/, RBasic* /*object*/) {}
+
+}  // extern "C"
