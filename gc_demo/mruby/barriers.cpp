@@ -88,17 +88,19 @@ void for_each_owned(RBasic* object, Visit&& visit) {
   }
 }
 
+void mark_cards(Port& port, const void* begin, std::size_t bytes) {
+  if (begin == nullptr || bytes == 0) return;
+  auto* at = static_cast<char*>(const_cast<void*>(begin));
+  for (std::size_t offset = 0; offset < bytes; offset += kCard)
+    weir_write_barrier(port.mutator, at, at + offset);
+  weir_write_barrier(port.mutator, at, at + bytes - 1);
+}
+
 void mark_written(Port& port, RBasic* object) {
   if (object->color == kWritten) return;
   object->color = kWritten;
   port.written.push_back(object);
-  const auto mark = [&](const void* begin, std::size_t bytes) {
-    if (begin == nullptr || bytes == 0) return;
-    auto* at = static_cast<char*>(const_cast<void*>(begin));
-    for (std::size_t offset = 0; offset < bytes; offset += kCard)
-      weir_write_barrier(port.mutator, object, at + offset);
-    weir_write_barrier(port.mutator, object, at + bytes - 1);
-  };
+  const auto mark = [&](const void* begin, std::size_t bytes) { mark_cards(port, begin, bytes); };
   mark(object, port.kinds[object->tt].bytes);
   for_each_owned(object, mark);
 }
@@ -107,7 +109,9 @@ void mark_written(Port& port, RBasic* object) {
 
 namespace weir::mruby {
 
-void note_new_memory(Port& port, void* memory) {
+// Or what has become larger where it was, after its owner was marked.
+void note_new_memory(Port& port, void* memory, std::size_t bytes) {
+  mark_cards(port, memory, bytes);
   if (port.is_new_memory_old) port.new_memory.clear();
   port.is_new_memory_old = false;
   port.new_memory.push_back(memory);

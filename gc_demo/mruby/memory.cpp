@@ -20,7 +20,7 @@ void* mrb_realloc_simple(mrb_state* mrb, void* old, size_t bytes) {
   }
   void* memory = old != nullptr ? weir_reallocate(port.mutator, old, bytes)
                                 : weir_allocate(port.mutator, WEIR_KIND_CONSERVATIVE, bytes);
-  if (port.marks_cards) note_new_memory(port, memory);
+  if (port.marks_cards) note_new_memory(port, memory, bytes);
   return memory;
 }
 

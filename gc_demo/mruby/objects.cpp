@@ -20,17 +20,54 @@ using namespace weir::mruby;
 
 namespace {
 
-// Which of an object's words refer to others: its class is the first of three words of header. What
-// shares a word with a length, a number or a few characters counts as a reference too; it leads
-// nowhere.
+// Which of an object's words refer to others; the first of three words of header does, to its
+// class. Arrays and strings say by their flags what is in theirs.
 struct Layout {
   mrb_vtype type;
   const char* name;
   std::uint32_t bytes;
   std::uint64_t slots;
+  weir_trace trace = nullptr;
 };
 constexpr std::uint64_t kClass = 1 << 0;
 constexpr std::uint64_t k3 = 1 << 3, k4 = 1 << 4, k5 = 1 << 5;
+
+class Slots {
+ public:
+  Slots(weir_visitor* visitor, void* object, std::size_t from, std::size_t to)
+      : visitor_(visitor), from_(static_cast<char*>(object) + from), end_(from_ + (to - from)) {}
+  void visit(void* slot) const {
+    if (slot >= from_ && slot < end_) weir_visit(visitor_, slot);
+  }
+
+ private:
+  weir_visitor* visitor_;
+  char* from_;
+  char* end_;
+};
+
+void trace_array(weir_visitor* visitor, void* object, std::size_t from, std::size_t to,
+                 void* /*data*/) {
+  const Slots slots(visitor, object, from, to);
+  auto* array = static_cast<RArray*>(object);
+  slots.visit(&array->c);
+  if (ARY_EMBED_P(array)) {
+    for (mrb_int i = 0; i < ARY_EMBED_LEN(array); ++i) slots.visit(array->as.ary + i);
+    return;
+  }
+  if (ARY_SHARED_P(array)) slots.visit(&array->as.heap.aux);
+  slots.visit(&array->as.heap.ptr);
+}
+
+void trace_string(weir_visitor* visitor, void* object, std::size_t from, std::size_t to,
+                  void* /*data*/) {
+  const Slots slots(visitor, object, from, to);
+  auto* string = static_cast<RString*>(object);
+  slots.visit(&string->c);
+  if (RSTR_EMBED_P(string)) return;
+  if (RSTR_SHARED_P(string) || RSTR_FSHARED_P(string)) slots.visit(&string->as.heap.aux);
+  slots.visit(&string->as.heap.ptr);
+}
 
 constexpr std::uint32_t kNumberBytes = 48;  // of those whose structures mruby keeps to itself
 constexpr Layout kLayouts[] = {
@@ -42,15 +79,15 @@ constexpr Layout kLayouts[] = {
     {MRB_TT_ICLASS, "iClass", sizeof(RClass), kClass | k3 | k4 | k5},
     {MRB_TT_SCLASS, "SClass", sizeof(RClass), kClass | k3 | k4 | k5},
     {MRB_TT_PROC, "Proc", sizeof(RProc), kClass | k3 | k4 | k5},
-    {MRB_TT_ARRAY, "Array", sizeof(RArray), kClass | k3 | k4 | k5},
+    {MRB_TT_ARRAY, "Array", sizeof(RArray), 0, trace_array},
     {MRB_TT_HASH, "Hash", sizeof(RHash), kClass | k3 | k5},
-    {MRB_TT_STRING, "String", sizeof(RString), kClass | k4 | k5},
+    {MRB_TT_STRING, "String", sizeof(RString), 0, trace_string},
     {MRB_TT_RANGE, "Range", sizeof(RRange), kClass | k3 | k4},
     {MRB_TT_EXCEPTION, "Exception", sizeof(RException), kClass | k3 | k4},
     {MRB_TT_ENV, "env", sizeof(REnv), kClass | k3 | k4},
     {MRB_TT_DATA, "Data", sizeof(RData), kClass | k3 | k5},
     {MRB_TT_FIBER, "Fiber", sizeof(RFiber), kClass | k3},
-    {MRB_TT_STRUCT, "Struct", sizeof(RArray), kClass | k3 | k4 | k5},
+    {MRB_TT_STRUCT, "Struct", sizeof(RArray), 0, trace_array},
     {MRB_TT_ISTRUCT, "istruct", sizeof(RIStruct), kClass},
     {MRB_TT_BREAK, "break", sizeof(RBreak), kClass | k3 | k4},
     {MRB_TT_COMPLEX, "Complex", kNumberBytes, kClass},
@@ -92,11 +129,12 @@ void define_kinds(Port& port) {
   for (const Layout& layout : kLayouts) {
     ObjectKind& kind = port.kinds[layout.type];
     kind.bytes = layout.bytes;
+    const bool has_bitmap = layout.trace == nullptr;
     const weir_kind_config config{.name = layout.name,
-                                  .tracing = WEIR_TRACE_BITMAP,
-                                  .bitmap = &layout.slots,
-                                  .bitmap_words = layout.bytes / sizeof(void*),
-                                  .trace = nullptr,
+                                  .tracing = has_bitmap ? WEIR_TRACE_BITMAP : WEIR_TRACE_CALLBACK,
+                                  .bitmap = has_bitmap ? &layout.slots : nullptr,
+                                  .bitmap_words = has_bitmap ? layout.bytes / sizeof(void*) : 0,
+                                  .trace = layout.trace,
                                   .data = nullptr,
                                   .reaches_off_heap = false,
                                   .movable = false};

@@ -58,7 +58,7 @@ void finalize_all(mrb_state* mrb);
 void set_finalizer(mrb_state* mrb, RData* data);
 
 // With the barrier `cards` only.
-void note_new_memory(Port& port, void* memory);
+void note_new_memory(Port& port, void* memory, std::size_t bytes);
 void visit_unbarriered(mrb_state* mrb, weir_visitor* visitor);
 
 }  // namespace weir::mruby

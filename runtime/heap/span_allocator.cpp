@@ -133,6 +133,8 @@ bool SpanAllocator::take_back(Address object) {
   counted_ = object;
   std::memset(object.as(), 0, taken.size);
   metadata.clear(taken);
+  // What mark_end() put behind it would be inside a larger object.
+  if (taken.end() < run_.end()) metadata.store(taken.end(), MetadataByte(0));
   set_span(object);
   return true;
 }

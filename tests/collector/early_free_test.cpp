@@ -40,6 +40,21 @@ TEST_CASE("the object allocated last gives its memory to the next, zeroed") {
   }
 }
 
+TEST_CASE("what comes in its place may be larger, and is one object") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  for (int round = 0; round < 100; ++round) {
+    auto* first = static_cast<char*>(weir_allocate(mutator, WEIR_KIND_SLOTS, 48));
+    REQUIRE(is_found(mutator, first));
+    REQUIRE(weir_free_early(mutator, first) == WEIR_OK);
+    auto* second = static_cast<char*>(weir_allocate(mutator, WEIR_KIND_SLOTS, 400));
+    weir_object found{};
+    REQUIRE(weir_object_at(mutator, second + 390, &found) == WEIR_OK);
+    CHECK(found.start == second);
+    CHECK(found.size >= 400);
+  }
+}
+
 TEST_CASE("any other is no object any more, whatever refers to it") {
   const TestHeap heap;
   const TestMutator mutator(heap, kPrecise);
