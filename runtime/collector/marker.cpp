@@ -79,16 +79,18 @@ class Marker::Loop {
     std::memcpy(&word, slot.as(), sizeof word);
     const Address target = format_.decode(word);
     if (!committed_.contains(target)) return;
-    if (!all_) {
-      if (!blocks_.of(target).young) return;
-      ++edges_to_young_;
-    }
-    if (!stack_.has_room()) [[unlikely]] {
-      leave();
-      marker_.stack_.flush();
-      enter();
-    }
-    stack_.push(target.align_down(heap::kGranuleBytes).value());
+    if (!all_ && !blocks_.of(target).young) return;
+    push(target);
+  }
+
+  [[gnu::always_inline]] void follow_word(Address at) {
+    std::uintptr_t word;
+    std::memcpy(&word, at.as(), sizeof word);
+    const Address target(word & format_.conservative_mask);
+    if (!committed_.contains(target)) return;
+    const heap::Block& block = blocks_.of(target);
+    if (!block.may_hold_unmarked() || (!all_ && !block.young)) return;
+    push(target);
   }
 
   // An object in a block of small ones. False: it is of a kind that is traced out of line.
@@ -101,12 +103,26 @@ class Marker::Loop {
         follow(start + static_cast<unsigned>(std::countr_zero(slots)) * kWordBytes);
       return true;
     }
+    if (how == heap::TraceClass::conservative) {
+      for (std::size_t i = 0; i < words; ++i) follow_word(start + i * kWordBytes);
+      return true;
+    }
     if (how != heap::TraceClass::slots) return how == heap::TraceClass::leaf;
     for (std::size_t i = 0; i < words; ++i) follow(start + i * kWordBytes);
     return true;
   }
 
  private:
+  [[gnu::always_inline]] void push(Address target) {
+    if (!all_) ++edges_to_young_;
+    if (!stack_.has_room()) [[unlikely]] {
+      leave();
+      marker_.stack_.flush();
+      enter();
+    }
+    stack_.push(target.align_down(heap::kGranuleBytes).value());
+  }
+
   Marker& marker_;
   const heap::Metadata metadata_;
   const heap::BlockTable blocks_;

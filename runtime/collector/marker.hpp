@@ -39,6 +39,15 @@ class Marker final : public Tracer<Marker> {
     }
     stack_.push(target.value());
   }
+  // Most of what a heap full of conservative objects has. The object is looked for where all others
+  // are, when its metadata has been fetched.
+  void conservative_word(Address /*at*/, std::uintptr_t word) {
+    const Address address(word & format_.conservative_mask);
+    if (!committed_.contains(address)) return;
+    const heap::Block& block = space_.region().block_table().of(address);
+    if (block.may_hold_unmarked() && (scope_ == Scope::all || block.young))
+      edge(Address(), address.align_down(heap::kGranuleBytes));
+  }
   // Traces the marked objects in the range, so far as they lie in it: old ones, in a minor cycle.
   // Answers whether they refer to blocks with young objects.
   bool scan_old(Range range);

@@ -4,7 +4,8 @@
 //
 // `target` is in the heap's committed range: the start of an object or, where precise slots hold
 // such, an address inside one. Conservative words are handed on only where they hit an object, as
-// its start. Inlined into each Derived, since marking lives on it.
+// its start; a Derived may have its own conservative_word for that. Inlined into each Derived,
+// since marking lives on it.
 #pragma once
 
 #include <algorithm>
@@ -76,8 +77,14 @@ class Tracer : public RootVisitor, public VisitorOwner {
     for (const auto* at = words.begin.align_up(kWordBytes).as<const volatile std::uintptr_t>();
          at < end; ++at) {
       const std::uintptr_t word = *at;
-      if ((word & mask) - heap < size) conservative_word(Address(at), word);
+      if ((word & mask) - heap < size) derived().conservative_word(Address(at), word);
     }
+  }
+  // One that may be an address.
+  void conservative_word(Address at, std::uintptr_t word) {
+    const Address address(word & format_.conservative_mask);
+    if (!committed_.contains(address)) return;
+    if (const auto found = space_.find(address)) derived().edge(at, found->range.begin);
   }
 
  protected:
@@ -137,11 +144,6 @@ class Tracer : public RootVisitor, public VisitorOwner {
   void trace_slots(Address first, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) trace_slot(first + i * kWordBytes);
   }
-  void conservative_word(Address at, std::uintptr_t word) {
-    const Address address(word & format_.conservative_mask);
-    if (!committed_.contains(address)) return;
-    if (const auto found = space_.find(address)) derived().edge(at, found->range.begin);
-  }
   void trace_bitmap(const heap::Found& object, std::size_t from, std::size_t to) {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
     std::size_t bit = from / kWordBytes % kind.bitmap_words;
@@ -159,7 +161,8 @@ class Tracer : public RootVisitor, public VisitorOwner {
     }
   }
   void trace_words(Address from, Address to) {
-    for (Address at = from; at < to; at = at + kWordBytes) conservative_word(at, load(at));
+    for (Address at = from; at < to; at = at + kWordBytes)
+      derived().conservative_word(at, load(at));
   }
   void trace_by_callback(const heap::Found& object, std::size_t from, std::size_t to) {
     const heap::Kind& kind = space_.kinds().by_number(object.kind.number());

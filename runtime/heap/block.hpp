@@ -70,6 +70,14 @@ class alignas(16) Block {  // so that an index is shifted, not multiplied
     return now != BlockState::unused && now != BlockState::free && now != BlockState::large;
   }
 
+  // Whether an address inside may lead to an object that lives and is not marked: not where nothing
+  // is, nor where what is not marked is dead.
+  bool may_hold_unmarked() const {
+    const BlockState now = state();
+    return now == BlockState::owned || now == BlockState::filled || now == BlockState::swept ||
+           now == BlockState::large;
+  }
+
   // Something in it was marked by the collection that is marking. Any marker.
   void note_survivor() {
     if (!has_survivors()) survivors_.store(true, std::memory_order_relaxed);

@@ -1,0 +1,2 @@
+# Loaded before a program: mruby as it is without generations.
+GC.generational_mode = false
