@@ -50,7 +50,7 @@ namespace weir::mruby {
 
 void set_finalizer(mrb_state* mrb, RData* data) {
   Port& port = port_of(mrb);
-  if (weir_finalizer_set(port.mutator, data, finalize, mrb) != WEIR_OK) mrb_raise_nomemory(mrb);
+  if (weir_finalizer_set(port.mutator, data, finalize, mrb) != WEIR_OK) raise_no_memory(mrb);
   port.data.push_back(nullptr);
   put(port, port.data.size() - 1, data);
 }

@@ -2,6 +2,7 @@
 
 #include <mruby/class.h>
 #include <mruby/data.h>
+#include <mruby/proc.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -25,6 +26,15 @@ bool is_file(const RData* data) {
          data->data != nullptr && static_cast<const OpenFile*>(data->data)->fd > 2;
 }
 
+// Variables of the program that closures still have are on its stack, where the next one begins.
+void close_top_level(mrb_state* mrb) {
+  mrb_callinfo* top = mrb->c->cibase;
+  REnv* variables = mrb_vm_ci_env(top);
+  if (variables == nullptr) return;
+  mrb_vm_ci_env_set(top, nullptr);
+  mrb_env_unshare(mrb, variables);
+}
+
 Expected<> check(mrb_state* mrb) {
   for (const RData* data : port_of(mrb).data)
     if (is_file(data))
@@ -37,6 +47,7 @@ Expected<> check(mrb_state* mrb) {
 }  // namespace
 
 Expected<> save_image(mrb_state* mrb, const std::string& path) {
+  close_top_level(mrb);
   mrb_full_gc(mrb);  // and files that nobody has are closed
   if (auto may = check(mrb); !may) return may;
   weir_mutator* mutator = port_of(mrb).mutator;

@@ -8,6 +8,17 @@
 
 #include "gc_demo/mruby/port.hpp"
 
+extern "C" mrb_noreturn void mrb_raise_nomemory(mrb_state* mrb);
+
+namespace weir::mruby {
+
+void raise_no_memory(mrb_state* mrb) {
+  mrb->gc.out_of_memory = true;
+  mrb_raise_nomemory(mrb);
+}
+
+}  // namespace weir::mruby
+
 using namespace weir::mruby;
 
 extern "C" {
@@ -27,8 +38,8 @@ void* mrb_realloc_simple(mrb_state* mrb, void* old, size_t bytes) {
 void* mrb_realloc(mrb_state* mrb, void* old, size_t bytes) {
   void* memory = mrb_realloc_simple(mrb, old, bytes);
   if (bytes == 0) return memory;
-  mrb->gc.out_of_memory = memory == nullptr;
-  if (memory == nullptr) mrb_raise_nomemory(mrb);
+  if (memory == nullptr) raise_no_memory(mrb);
+  mrb->gc.out_of_memory = false;
   return memory;
 }
 

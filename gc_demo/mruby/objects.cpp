@@ -100,7 +100,7 @@ void protect(mrb_state* mrb, RBasic* object) {
     const int capacity = gc.arena_capa * 3 / 2;
     void* arena =
         weir_reallocate(port_of(mrb).mutator, gc.arena, sizeof(RBasic*) * std::size_t(capacity));
-    if (arena == nullptr) mrb_raise_nomemory(mrb);
+    if (arena == nullptr) raise_no_memory(mrb);
     gc.arena = static_cast<RBasic**>(arena);
     gc.arena_capa = capacity;
   }
@@ -156,7 +156,7 @@ RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   const ObjectKind& kind = port.kinds[type];
   auto* object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
   if (object == nullptr) [[unlikely]]
-    mrb_raise_nomemory(mrb);
+    raise_no_memory(mrb);
   object->c = cls;
   object->tt = type;
   protect(mrb, object);

@@ -34,7 +34,7 @@ Listing live_objects(mrb_state* mrb) {
     listing.room = listing.count + listing.count / 8 + 1;
     listing.objects = static_cast<RBasic**>(
         weir_allocate(mutator, WEIR_KIND_SLOTS, listing.room * sizeof(RBasic*)));
-    if (listing.objects == nullptr) mrb_raise_nomemory(mrb);
+    if (listing.objects == nullptr) raise_no_memory(mrb);
     listing.count = 0;
     if (weir_heap_walk(mutator, list, &listing) != WEIR_OK)
       mrb_raise(mrb, E_RUNTIME_ERROR, weir_error_message());

@@ -11,6 +11,8 @@ using namespace weir::mruby;
 
 namespace {
 
+constexpr std::size_t kMinimum = std::size_t{4} << 20;  // most programs are small
+
 void need(weir_status status) {
   if (status == WEIR_OK) return;
   std::fprintf(stderr, "mruby on Weir: %s\n", weir_error_message());
@@ -31,7 +33,10 @@ namespace weir::mruby {
 
 void attach(mrb_state* mrb) {
   auto* port = new Port;
-  need(weir_heap_create(nullptr, &port->heap));
+  weir_config config;
+  weir_config_init(&config);
+  config.minimum_bytes = kMinimum;
+  need(weir_heap_create(&config, &port->heap));
   need(weir_mutator_attach(port->heap, nullptr, &port->mutator));
   port->marks_cards = std::strcmp(weir_heap_barrier(port->heap), "cards") == 0;
   define_kinds(*port);

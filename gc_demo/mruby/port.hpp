@@ -43,7 +43,8 @@ inline Port& port_of(const mrb_state* mrb) {
   return *reinterpret_cast<Port*>(mrb->gc.heaps);
 }
 
-extern "C" mrb_noreturn void mrb_raise_nomemory(mrb_state* mrb);
+// NoMemoryError, for which mruby must not allocate anything.
+[[noreturn]] void raise_no_memory(mrb_state* mrb);
 
 // Makes heap and kinds, and has them find each other. Ends the process with a sentence if the heap
 // cannot be had: mruby knows no other answer at this point.

@@ -22,8 +22,8 @@ Address CardCheck::find_missed() {
   const heap::Region& region = space_.region();
   for (std::size_t i = 0; i < space_.frontier(); ++i) {
     const heap::BlockIndex index(i);
-    // Some pages of a block of large objects may not be armed, and what was written to a block that is
-    // free again is of no interest.
+    // Some pages of a block of large objects may not be armed, and what was written to a block that
+    // is free again is of no interest.
     if (!region.block(index).armed || !region.block(index).has_small_objects()) continue;
     const Range block = region.range_of(index);
     for (Address card = block.begin; card < block.end();
