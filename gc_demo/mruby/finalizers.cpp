@@ -59,12 +59,17 @@ void finalize_all(mrb_state* mrb) {
   for (RData* data : port_of(mrb).data) free_data(mrb, data);
 }
 
-void after_collection(mrb_state* mrb) {
-  Port& port = port_of(mrb);
-  port.has_collected = false;
+void clear_stacks(mrb_state* mrb) {
   for (mrb_context* context = mrb->c; context != nullptr; context = context->prev)
     clear_above_top(context);
   if (mrb->c != mrb->root_c) clear_above_top(mrb->root_c);
+}
+
+void after_collection(mrb_state* mrb) {
+  Port& port = port_of(mrb);
+  port.has_collected = false;
+  clear_stacks(mrb);
+  keep_reserve(port);
   weir_finalizers_run(port.mutator, SIZE_MAX);
 }
 

@@ -111,6 +111,7 @@ extern "C" {
 
 void mrb_full_gc(mrb_state* mrb) {
   if (mrb->c == nullptr || mrb->gc.disabled) return;
+  clear_stacks(mrb);
   (void)weir_collect(port_of(mrb).mutator);  // busy: inside a finalizer, which does without
   after_collection(mrb);
 }

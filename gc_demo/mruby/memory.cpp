@@ -8,11 +8,22 @@
 
 #include "gc_demo/mruby/port.hpp"
 
-extern "C" mrb_noreturn void mrb_raise_nomemory(mrb_state* mrb);
+extern "C" [[noreturn]] void mrb_raise_nomemory(mrb_state* mrb);
 
 namespace weir::mruby {
 
+void keep_reserve(Port& port) {
+  constexpr std::size_t kReserve = std::size_t{256} << 10;
+  if (port.reserve != nullptr) return;
+  weir_no_collect_begin(port.mutator);
+  port.reserve = weir_allocate(port.mutator, WEIR_KIND_LEAF, kReserve);
+  weir_no_collect_end(port.mutator);
+}
+
 void raise_no_memory(mrb_state* mrb) {
+  Port& port = port_of(mrb);
+  if (port.reserve != nullptr) (void)weir_free_early(port.mutator, port.reserve);
+  port.reserve = nullptr;
   mrb->gc.out_of_memory = true;
   mrb_raise_nomemory(mrb);
 }
@@ -29,8 +40,16 @@ void* mrb_realloc_simple(mrb_state* mrb, void* old, size_t bytes) {
     mrb_free(mrb, old);
     return nullptr;
   }
-  void* memory = old != nullptr ? weir_reallocate(port.mutator, old, bytes)
-                                : weir_allocate(port.mutator, WEIR_KIND_CONSERVATIVE, bytes);
+  const auto allocate = [&] {
+    return old != nullptr ? weir_reallocate(port.mutator, old, bytes)
+                          : weir_allocate(port.mutator, WEIR_KIND_CONSERVATIVE, bytes);
+  };
+  void* memory = allocate();
+  if (memory == nullptr) [[unlikely]] {
+    mrb_full_gc(mrb);
+    memory = allocate();
+    if (memory == nullptr) return nullptr;
+  }
   if (port.marks_cards) note_new_memory(port, memory, bytes);
   return memory;
 }

@@ -155,8 +155,11 @@ RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
     after_collection(mrb);
   const ObjectKind& kind = port.kinds[type];
   auto* object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
-  if (object == nullptr) [[unlikely]]
-    raise_no_memory(mrb);
+  if (object == nullptr) [[unlikely]] {
+    mrb_full_gc(mrb);  // what stacks keep above their tops, and finalizers, may have been in the way
+    object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
+    if (object == nullptr) raise_no_memory(mrb);
+  }
   object->c = cls;
   object->tt = type;
   protect(mrb, object);

@@ -24,6 +24,7 @@ void visit_roots(weir_visitor* visitor, void* data) {
   auto* mrb = static_cast<mrb_state*>(data);
   for (int i = 0; i < mrb->gc.arena_idx; ++i) weir_visit(visitor, mrb->gc.arena + i);
   if (port_of(mrb).marks_cards) visit_unbarriered(mrb, visitor);
+  weir_visit(visitor, &port_of(mrb).reserve);
   port_of(mrb).has_collected = true;
 }
 

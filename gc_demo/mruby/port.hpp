@@ -27,6 +27,7 @@ struct Port {
   weir_heap* heap = nullptr;
   weir_mutator* mutator = nullptr;
   ObjectKind kinds[MRB_TT_MAXDEFINE] = {};
+  void* reserve = nullptr;
   bool has_collected = false;  // since the last after_collection()
   bool is_closing = false;     // what is freed goes with the heap
   std::vector<RData*> data;    // all that are alive, but for those of an image; weakly
@@ -43,8 +44,10 @@ inline Port& port_of(const mrb_state* mrb) {
   return *reinterpret_cast<Port*>(mrb->gc.heaps);
 }
 
-// NoMemoryError, for which mruby must not allocate anything.
+// NoMemoryError. A reserve is given up for it, since mruby allocates while it unwinds its stack, and
+// kept again after the next collection.
 [[noreturn]] void raise_no_memory(mrb_state* mrb);
+void keep_reserve(Port& port);
 
 // Makes heap and kinds, and has them find each other. Ends the process with a sentence if the heap
 // cannot be had: mruby knows no other answer at this point.
@@ -52,8 +55,9 @@ void attach(mrb_state* mrb);
 void detach(mrb_state* mrb);
 void define_kinds(Port& port);
 
-// At the next allocation of an object: finalizers run, and what is above the top of the stack goes.
+// At the next allocation of an object: finalizers run, and stacks are cleared above their tops.
 void after_collection(mrb_state* mrb);
+void clear_stacks(mrb_state* mrb);
 // The same for Data that is alive when the state is closed.
 void finalize_all(mrb_state* mrb);
 void set_finalizer(mrb_state* mrb, RData* data);
