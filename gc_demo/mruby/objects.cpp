@@ -156,7 +156,8 @@ RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   const ObjectKind& kind = port.kinds[type];
   auto* object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
   if (object == nullptr) [[unlikely]] {
-    mrb_full_gc(mrb);  // what stacks keep above their tops, and finalizers, may have been in the way
+    mrb_full_gc(
+        mrb);  // what stacks keep above their tops, and finalizers, may have been in the way
     object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
     if (object == nullptr) raise_no_memory(mrb);
   }

@@ -44,8 +44,8 @@ inline Port& port_of(const mrb_state* mrb) {
   return *reinterpret_cast<Port*>(mrb->gc.heaps);
 }
 
-// NoMemoryError. A reserve is given up for it, since mruby allocates while it unwinds its stack, and
-// kept again after the next collection.
+// NoMemoryError. A reserve is given up for it, since mruby allocates while it unwinds its stack,
+// and kept again after the next collection.
 [[noreturn]] void raise_no_memory(mrb_state* mrb);
 void keep_reserve(Port& port);
 
