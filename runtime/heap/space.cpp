@@ -22,6 +22,9 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
+  auto large = LargeObjects::create(space->region_, space->blocks_);
+  if (!large) return Unexpected(large.error());
+  space->large_ = std::move(*large);
   space->open_pagemap();
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
@@ -49,8 +52,7 @@ Space::~Space() {
     (void)server_->release(region_.range(), faults::FaultServer::Unfilled::abandon);
 }
 
-Space::Space(Region region, bool poison)
-    : region_(std::move(region)), large_(region_, blocks_), poison_(poison) {}
+Space::Space(Region region, bool poison) : region_(std::move(region)), poison_(poison) {}
 
 Expected<> Space::set_maximum(std::size_t bytes) {
   const std::size_t blocks = to_blocks(bytes);
