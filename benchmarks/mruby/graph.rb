@@ -21,7 +21,7 @@ end
 GC.start
 sum = 0
 Harness.begin_pauses
-Harness.option("rounds", 30_000).times do |round|
+Harness.option("rounds", 200_000).times do |round|
   25.times do
     vertex = vertices[random.below(count)]
     near = vertex.edges[random.below(2)] || vertex

@@ -11,9 +11,6 @@
 #include <mruby/string.h>
 #include <mruby/variable.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "gc_demo/mruby/port.hpp"
 
 using namespace weir::mruby;
@@ -125,7 +122,7 @@ void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
 
 namespace weir::mruby {
 
-void define_kinds(Port& port) {
+weir_status define_kinds(Port& port) {
   for (const Layout& layout : kLayouts) {
     ObjectKind& kind = port.kinds[layout.type];
     kind.bytes = layout.bytes;
@@ -138,10 +135,10 @@ void define_kinds(Port& port) {
                                   .data = nullptr,
                                   .reaches_off_heap = false,
                                   .movable = false};
-    if (weir_kind_define(port.heap, &config, &kind.kind) == WEIR_OK) continue;
-    std::fprintf(stderr, "mruby on Weir: %s\n", weir_error_message());
-    std::exit(EXIT_FAILURE);
+    if (const auto status = weir_kind_define(port.heap, &config, &kind.kind); status != WEIR_OK)
+      return status;
   }
+  return WEIR_OK;
 }
 
 }  // namespace weir::mruby

@@ -40,7 +40,7 @@ void attach(mrb_state* mrb) {
   need(weir_heap_create(&config, &port->heap));
   need(weir_mutator_attach(port->heap, nullptr, &port->mutator));
   port->marks_cards = std::strcmp(weir_heap_barrier(port->heap), "cards") == 0;
-  define_kinds(*port);
+  need(define_kinds(*port));
   mrb->gc.heaps = reinterpret_cast<mrb_heap_page*>(port);
   need(weir_roots_add_conservative(port->heap, mrb, sizeof *mrb));
   need(weir_roots_add_callback(port->heap, visit_roots, mrb));

@@ -49,11 +49,11 @@ inline Port& port_of(const mrb_state* mrb) {
 [[noreturn]] void raise_no_memory(mrb_state* mrb);
 void keep_reserve(Port& port);
 
-// Makes heap and kinds, and has them find each other. Ends the process with a sentence if the heap
+// Makes the heap of a state, and has the two find each other. Ends the process with a sentence if the heap
 // cannot be had: mruby knows no other answer at this point.
 void attach(mrb_state* mrb);
 void detach(mrb_state* mrb);
-void define_kinds(Port& port);
+weir_status define_kinds(Port& port);
 
 // At the next allocation of an object: finalizers run, and stacks are cleared above their tops.
 void after_collection(mrb_state* mrb);

@@ -106,11 +106,6 @@ void LargeObjects::free(LargeObject& object) {
     if (region_->block(index).large_units == 0) blocks_->give_back(index, 1);
 }
 
-void LargeObjects::free_early(Address start) {
-  free(records_[region_->unit_owner(start) - 1]);
-  first_hole_ = std::min<std::size_t>(first_hole_, region_->block_of(start).value);
-}
-
 std::size_t LargeObjects::judge(LargeObject& object, unsigned epoch, Survived survived) {
   if (object.range.empty()) return 0;
   if (region_->metadata().load(object.range.begin).mark() == epoch) {

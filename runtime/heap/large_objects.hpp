@@ -37,7 +37,7 @@ class LargeObjects {
   Expected<Place> allocate(std::size_t bytes, std::size_t alignment, KindTag kind);
   // The object that lies at `address` (its own bytes or the rest of its last unit); nullptr: none.
   const LargeObject* find(Address address) const;
-  void free_early(Address start);
+  void free_early(Address start) { free(records_[region_->unit_owner(start) - 1]); }
   // Frees what is not marked in `epoch`, of all objects or of those allocated since the last sweep;
   // bytes. Calls `survived` for those that are not armed and may refer to others.
   using Survived = os::FunctionRef<void(LargeObject&)>;
