@@ -49,8 +49,8 @@ inline Port& port_of(const mrb_state* mrb) {
 [[noreturn]] void raise_no_memory(mrb_state* mrb);
 void keep_reserve(Port& port);
 
-// Makes the heap of a state, and has the two find each other. Ends the process with a sentence if the heap
-// cannot be had: mruby knows no other answer at this point.
+// Makes the heap of a state, and has the two find each other. Ends the process with a sentence if
+// the heap cannot be had: mruby knows no other answer at this point.
 void attach(mrb_state* mrb);
 void detach(mrb_state* mrb);
 weir_status define_kinds(Port& port);

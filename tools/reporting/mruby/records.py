@@ -20,6 +20,8 @@ def records_of(program, runs):
         if reference:  # of the same rounds: what was slow for one then was for the other
             record |= _estimated("ratio_to_weir", [
                 run["seconds"] / own["seconds"] for run, own in zip(found, reference)])
+            record |= _estimated("cpu_ratio_to_weir", [
+                run["cpu_seconds"] / own["cpu_seconds"] for run, own in zip(found, reference)])
         for key in MEDIANS:
             values = [run[key] for run in found if key in run]
             record[key] = statistics.median(values) if values else None
@@ -44,12 +46,14 @@ def verdicts(records):
         made.append({
             "program": name, "allocates": plan.PROGRAMS[name].allocates,
             "speed": min(r["ratio_to_weir"] for r in stock),
+            "cpu": min(r["cpu_ratio_to_weir"] for r in stock),
             "memory": own["peak_rss_kib"] / min(r["peak_rss_kib"] for r in stock),
             "more_mib": (own["peak_rss_kib"] - min(r["peak_rss_kib"] for r in stock)) / 1024,
             "gap": own["longest_gap"] and min(r["longest_gap"] for r in stock) / own["longest_gap"]})
     return made
 
 
-def mean_speed(found):
-    speeds = [verdict["speed"] for verdict in found if verdict["allocates"]]
-    return geometric_mean(speeds) if speeds else None
+def mean(found, key):
+    """`speed` or `cpu`, of the programs that allocate."""
+    values = [verdict[key] for verdict in found if verdict["allocates"]]
+    return geometric_mean(values) if values else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -36,19 +37,22 @@ class Interpreters:
             command += ["-r", self.scripts / library]
         command += [self.scripts / f"{program.name}.rb",
                     *(f"{name}={value}" for name, value in options.items())]
-        before, began = os.times(), time.monotonic()
+        before, began = _cpu_seconds(), time.monotonic()
         try:
             done = subprocess.run(command, env=_environment(system), check=False, text=True,
                                   capture_output=True, timeout=plan.SECONDS_OF_ONE)
         except subprocess.TimeoutExpired as expired:
             raise Failed(f"{program.name} on {system.name} takes too long") from expired
-        seconds, after = time.monotonic() - began, os.times()
+        seconds, cpu = time.monotonic() - began, _cpu_seconds() - before
         if done.returncode != 0:
             raise Failed(f"{program.name} on {system.name}: {done.stderr.strip()[-500:]}")
         record = json.loads(done.stdout.splitlines()[-1])
-        cpu = sum(getattr(after, key) - getattr(before, key)
-                  for key in ("children_user", "children_system"))
         return record | {"seconds": seconds, "cpu_seconds": cpu}
+
+
+def _cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _environment(system):
