@@ -46,14 +46,29 @@ Pacing::Pacing(const weir_config& config)
 void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   minimum_ = minimum_bytes;
   maximum_ = maximum_bytes;
-  const auto grown = static_cast<std::size_t>(static_cast<double>(old_at_full_) * growth_);
-  trigger_ =
-      std::max(std::min(std::max(minimum_, grown), maximum_), old_at_full_ + heap::kBlockBytes);
+  trigger_ = trigger_after(old_at_full_);
+}
+
+std::size_t Pacing::trigger_after(std::size_t live) const {
+  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * growth_);
+  return std::max(std::min(std::max(minimum_, grown), maximum_), live + heap::kBlockBytes);
 }
 
 std::size_t Pacing::budget_bytes() const {
   const std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
+}
+
+void Pacing::reconsider(std::size_t allocated, std::size_t live) {
+  if (!generations_ || wants_generations_ || !is_building()) return;
+  if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
+  wants_generations_ = true;
+  forget_minors();
+}
+
+void Pacing::forget_minors() {
+  minors_ = 0;
+  minor_ns_ = minor_allocated_ = minor_promoted_ = mutators_ns_ = {};
 }
 
 void Pacing::add(const Cycle& cycle) {
@@ -74,7 +89,8 @@ void Pacing::add_full(const Cycle& cycle) {
   set_limits(minimum_, maximum_);
   if (has_generations_ != wants_generations_) {
     has_generations_ = wants_generations_;
-    minors_ = fulls_without_ = 0;
+    fulls_without_ = 0;
+    if (has_generations_) forget_minors();
   } else if (!has_generations_) {
     ++fulls_without_;
   }
@@ -82,6 +98,7 @@ void Pacing::add_full(const Cycle& cycle) {
 
 void Pacing::add_minor(const Cycle& cycle) {
   if (cycle.allocated < nursery_ / 2) return;  // somebody asked for it
+  if (cycle.allocated > nursery_ * 2) return;  // most of it was one large object
   ++minors_;
   minor_ns_.add_time(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
   minor_allocated_.add(static_cast<double>(cycle.allocated));
@@ -110,18 +127,15 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }
 
-double Pacing::full_ns() const {
-  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
-  return full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
-}
-
 // For each byte allocated. Without generations a full cycle comes each time that what was allocated
 // since the last one fills the heap up to the trigger; with them, each time that what was promoted
 // does.
 bool Pacing::are_full_cycles_cheaper() const {
   if (!may_measure_ || !full_ns_per_byte_.is_known || minors_ < kEnoughMinors) return false;
   const double allocated = std::max(1.0, minor_allocated_.value);
-  const double without = full_ns() / growth_of(trigger_, old_at_full_);
+  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
+  const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
+  const double without = full_ns / growth_of(trigger_after(marked), marked);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
   return mutators + without < kWorthIt * (mutators + with);
