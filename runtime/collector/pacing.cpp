@@ -15,10 +15,12 @@ constexpr std::size_t kGreatestNursery = 64 * kMiB;
 constexpr double kWorthIt = 0.85;
 // Cycles differ: the mean has to be below the target.
 constexpr double kOfTarget = 0.75;
-// Minor cycles after which their cost is known.
+// Minor cycles after which their cost is known, and after which it is known where it is far higher.
 constexpr unsigned kEnoughMinors = 6;
+constexpr unsigned kFewMinors = 2;
+constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
-constexpr unsigned kLeastPatience = 2;
+constexpr unsigned kLeastPatience = 8;
 constexpr unsigned kMostPatience = 128;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
@@ -60,10 +62,10 @@ std::size_t Pacing::budget_bytes() const {
 }
 
 void Pacing::reconsider(std::size_t allocated, std::size_t live) {
-  if (!generations_ || wants_generations_ || !is_building()) return;
+  if (!generations_ || has_generations_ || !is_building() || !may_come_back_) return;
   if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
   wants_generations_ = true;
-  forget_minors();
+  may_come_back_ = false;
 }
 
 void Pacing::forget_minors() {
@@ -131,14 +133,17 @@ void Pacing::resize_nursery(const Cycle& cycle) {
 // since the last one fills the heap up to the trigger; with them, each time that what was promoted
 // does.
 bool Pacing::are_full_cycles_cheaper() const {
-  if (!may_measure_ || !full_ns_per_byte_.is_known || minors_ < kEnoughMinors) return false;
+  if (!may_measure_ || !full_ns_per_byte_.is_known) return false;
+  const bool is_sure = !is_building() || !may_come_back_;  // what it costs now tells what it will
+  if (minors_ < (is_sure ? kFewMinors : kEnoughMinors)) return false;
   const double allocated = std::max(1.0, minor_allocated_.value);
   const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
   const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
   const double without = full_ns / growth_of(trigger_after(marked), marked);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
-  return mutators + without < kWorthIt * (mutators + with);
+  const double worth = minors_ < kEnoughMinors ? kFarFromIt : kWorthIt;
+  return mutators + without < worth * (mutators + with);
 }
 
 void Pacing::choose(const Cycle& cycle) {
@@ -162,7 +167,10 @@ void Pacing::choose(const Cycle& cycle) {
   } else {
     next_ = Scope::young;
     why_ = observe::Reason::nursery;
-    if (minors_ > 4 * kEnoughMinors) patience_ = kLeastPatience;
+    if (minors_ > 4 * kEnoughMinors) {
+      patience_ = kLeastPatience;
+      may_come_back_ = true;
+    }
   }
 }
 

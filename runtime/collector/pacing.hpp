@@ -103,6 +103,7 @@ class Pacing {
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;
+  bool may_come_back_ = true;  // before that, once: what survives minor cycles may die soon after
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;

@@ -146,24 +146,6 @@ TEST_CASE("a heap that was built without generations has them back as soon as it
   CHECK(model.fulls == 0);
 }
 
-TEST_CASE("a heap that is built no longer when generations are to be given up keeps them") {
-  test::Random random(test::seed_for("built"));
-  Model model(defaults(), random);
-  model.live = model.old = 16 * kMiB;
-  model.survival = 1;
-  model.ns_per_young_byte = 2;
-  while (model.pacing.wants_generations()) {
-    model.run(1);
-    model.live = model.old;
-  }
-  REQUIRE(model.pacing.has_generations());
-  model.survival = 0.01;
-  model.ns_per_young_byte = 0.6;
-  model.run(20);
-  CHECK(model.pacing.has_generations());
-  CHECK(model.fulls == 1);
-}
-
 TEST_CASE("a program that does more than allocate keeps its generations") {
   test::Random random(test::seed_for("generations kept"));
   Model model(defaults(), random);
