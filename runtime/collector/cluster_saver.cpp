@@ -99,7 +99,7 @@ void ClusterSaver::add(const heap::Found& object, image::ClusterEntry& entry) {
     const heap::KindTag kind = object.kind;
     *metadata_of(part.begin) = kind.start_byte().value();
     if (kind.number() != 0)
-      *metadata_of(part.begin + heap::kGranuleBytes) = saving_.number_of_[kind.number()];
+      *metadata_of(part.begin + heap::kGranuleBytes) = saving_.layout_.number_of(kind.number());
     Count& count = kind.number() != 0 ? defined[kind.number()]
                                       : built_in[static_cast<std::size_t>(kind.trace_class())];
     ++count.objects;
@@ -134,10 +134,12 @@ void ClusterSaver::edge(Address slot, Address target) {
   const Address address = format.decode(word);
   if (address.align_down(heap::kGranuleBytes) != target)  // the callback has a coding of its own
     return saving_.is_fixed_.store(true, std::memory_order_relaxed);
-  const auto saved = saving_.to_saved(address);
-  if (!saved) return;
-  const std::uintptr_t written = format.encode(word, *saved);
-  if (format.decode(written) != *saved)
+  const auto called = saving_.layout_.to_saved(address);
+  if (!called) return saving_.fail_with(called.error());
+  if (!*called) return;
+  const Address saved = **called;
+  const std::uintptr_t written = format.encode(word, saved);
+  if (format.decode(written) != saved)
     return saving_.fail_with(fail(ErrorCode::unsupported, kWhat,
                                   "the words of slots cannot hold the addresses of the file")
                                  .value());
@@ -157,13 +159,19 @@ void ClusterSaver::append(image::ClusterEntry& entry) {
 
 // ---- Images -------------------------------------------------------------------------------------
 
-void ClusterSaver::save_image_cluster(const weir_image& from, Range range,
-                                      std::size_t cluster_index, image::ClusterEntry& entry) {
-  const image::Image& image = *from.image;
+void ClusterSaver::save_image_cluster(const SaveLayout::Part& part, Range range,
+                                      image::ClusterEntry& entry) {
+  const weir_image& from = *part.image;
+  image::Image& image = *from.image;
+  const auto& segment = *image.segments()[part.image_segment];
+  const std::size_t cluster_index =
+      segment.first_cluster + (range.begin - segment.range.begin) / image::kClusterBytes;
   if (image.file().entry(cluster_index).is_absent()) return;
   const bool is_there = image.pager().settled_state(cluster_index) == image::ClusterState::filled;
-  if (!is_there || !from.escaped->is_modified(cluster_index))
-    return copy(from, cluster_index, entry);
+  const bool is_as_saved = !image.pager().has_removed(cluster_index) &&
+                           !(is_there && from.escaped->is_modified(cluster_index));
+  if (part.is_copied && is_as_saved) return copy(from, cluster_index, entry);
+  if (!image.bring_in(range)) return fail_damaged();
   begin(range);
   entry.continues = image.file().entry(cluster_index).continues;
   std::memcpy(cluster().objects().data(), range.begin.as(), range.size);
@@ -181,20 +189,23 @@ void ClusterSaver::number_kinds() {
   for (std::size_t i = 0; i + 1 < image::kClusterMetadata; ++i)
     if (heap::MetadataByte(metadata[i]).is_object() &&
         !heap::MetadataByte(metadata[i + 1]).is_start() && metadata[i + 1] != 0)
-      metadata[i + 1] = saving_.number_of_[metadata[i + 1]];
+      metadata[i + 1] = saving_.layout_.number_of(metadata[i + 1]);
 }
 
 void ClusterSaver::copy(const weir_image& from, std::size_t cluster_index,
                         image::ClusterEntry& entry) {
   const image::ImageFile& file = from.image->file();
   const auto bytes = file.read(cluster_index, encoded_.span());
-  if (!bytes)
-    return saving_.fail_with(fail(ErrorCode::invalid_argument, kWhat,
-                                  "a cluster of the image that the heap came from is damaged", {},
-                                  "`weir image verify` shows which")
-                                 .value());
+  if (!bytes) return fail_damaged();
   entry = file.entry(cluster_index);
   entry.offset = saving_.writer_->append(*bytes);
+}
+
+void ClusterSaver::fail_damaged() {
+  saving_.fail_with(fail(ErrorCode::invalid_argument, kWhat,
+                         "a cluster of an image that is open is damaged", {},
+                         "`weir image verify` shows which")
+                        .value());
 }
 
 }  // namespace weir::collector

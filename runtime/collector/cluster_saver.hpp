@@ -6,11 +6,10 @@
 #include <array>
 #include <memory>
 
+#include "runtime/collector/save_layout.hpp"
 #include "runtime/collector/tracer.hpp"
 #include "runtime/image/cluster.hpp"
 #include "runtime/image/cluster_index.hpp"
-
-struct weir_image;
 
 namespace weir::collector {
 
@@ -22,9 +21,7 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
 
   // Each fills in the cluster's entry, and appends it to the file unless it is absent.
   void save_block(heap::BlockIndex index, image::ClusterEntry& entry);
-  // `cluster` is that of the image.
-  void save_image_cluster(const weir_image& from, Range range, std::size_t cluster,
-                          image::ClusterEntry& entry);
+  void save_image_cluster(const SaveLayout::Part& part, Range range, image::ClusterEntry& entry);
 
   void edge(Address slot, Address target);
   // Words that may or may not be addresses cannot be translated.
@@ -47,6 +44,7 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
   void append(image::ClusterEntry& entry);
   void copy(const weir_image& from, std::size_t cluster, image::ClusterEntry& entry);
   void number_kinds();
+  void fail_damaged();
   std::uint8_t* metadata_of(Address a) const;
   image::Cluster cluster() { return image::Cluster(std::as_writable_bytes(payload_.span())); }
 
