@@ -420,6 +420,10 @@ typedef struct weir_image_root {
 
 typedef enum weir_codec { WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE } weir_codec;
 
+/* `done` of `all` parts. By the thread that saves, the others being stopped wherever they stand: it
+ * does what a signal handler may do, and nothing with the heap. */
+typedef void (*weir_progress)(uint64_t done, uint64_t all, void* data);
+
 typedef struct weir_image_save_config {
   const weir_image_root* roots; /* what they reach is saved */
   size_t root_count;
@@ -432,11 +436,18 @@ typedef struct weir_image_save_config {
   size_t user_bytes;
   weir_codec codec; /* default ZLIB */
   unsigned threads; /* at most as many as mark; 0: those */
+  /* Only what the roots reach, of open images too, and the objects one behind the other, in one
+   * piece: the smallest file, but all of the images is read, by one thread. Objects have other
+   * identity hashes in it. WEIR_UNSUPPORTED: some are traced conservatively, and cannot be moved.
+   */
+  bool compact;
+  weir_progress progress; /* NULL: nobody wants to know */
+  void* progress_data;
 } weir_image_save_config;
 void weir_image_save_config_init(weir_image_save_config* config);
 
-/* [collects] Writes what the named roots reach, and all of the image that is open in the heap, to a
- * file beside `path`, which gets that name when it is whole and on disk. Mutators are stopped
+/* [collects] Writes what the named roots reach, and all of the images that are open in the heap, to
+ * a file beside `path`, which gets that name when it is whole and on disk. Mutators are stopped
  * meanwhile. Not saved: weak references, ephemerons, finalizers, pins; an object of a kind that
  * reaches outside the heap is an error. `config` NULL: no roots. */
 weir_status weir_image_save(weir_mutator* mutator, const char* path,

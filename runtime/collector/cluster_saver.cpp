@@ -62,7 +62,7 @@ void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry
   const auto add_first = [&](const heap::Found& object) {
     if (is_empty) begin(range);
     is_empty = false;
-    add(object, entry);
+    add(object, object.range.begin, entry);
   };
   if (block.state() == heap::BlockState::large) {
     for (Address at = range.begin; at < range.end();) {
@@ -86,15 +86,24 @@ void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry
   append(entry);
 }
 
-void ClusterSaver::add(const heap::Found& object, image::ClusterEntry& entry) {
-  const Range part = object.range.intersection(range_);
-  std::memcpy(cluster().objects().data() + (part.begin - range_.begin), part.begin.as(), part.size);
+void ClusterSaver::save_compacted(const Compaction& compaction, std::size_t cluster,
+                                  image::ClusterEntry& entry) {
+  begin({saving_.layout_.compact_begin() + cluster * image::kClusterBytes, image::kClusterBytes});
+  compaction.for_each_in(
+      cluster, [&](const heap::Found& object, Address placed) { add(object, placed, entry); });
+  append(entry);
+}
+
+// `placed`: where it begins in the file, if all lay there as it is in the file.
+void ClusterSaver::add(const heap::Found& object, Address placed, image::ClusterEntry& entry) {
+  const Range part = Range{placed, object.range.size}.intersection(range_);
+  std::memcpy(cluster().objects().data() + (part.begin - range_.begin),
+              (object.range.begin + (part.begin - placed)).as(), part.size);
   if (part.end() < range_.end() && *metadata_of(part.end()) == 0)
     *metadata_of(part.end()) = heap::MetadataByte::free_start().value();
-  if (object.range.begin < range_.begin) {
+  if (placed < range_.begin) {
     entry.continues = static_cast<std::uint32_t>(
-        (range_.begin - object.range.begin.align_down(image::kClusterBytes)) /
-        image::kClusterBytes);
+        (range_.begin - placed.align_down(image::kClusterBytes)) / image::kClusterBytes);
   } else {
     const heap::KindTag kind = object.kind;
     *metadata_of(part.begin) = kind.start_byte().value();
@@ -105,10 +114,11 @@ void ClusterSaver::add(const heap::Found& object, image::ClusterEntry& entry) {
     ++count.objects;
     count.bytes += object.range.size;
   }
-  trace(object, part);
+  trace(object, placed, part);
 }
 
-void ClusterSaver::trace(const heap::Found& object, Range traced) {
+void ClusterSaver::trace(const heap::Found& object, Address placed, Range part) {
+  displacement_ = placed.value() - object.range.begin.value();
   if (object.kind.trace_class() == heap::TraceClass::callback &&
       space_.kinds().of(object.kind).reaches_off_heap)
     return saving_.fail_with(
@@ -119,7 +129,7 @@ void ClusterSaver::trace(const heap::Found& object, Range traced) {
   if (object.kind.trace_class() == heap::TraceClass::conservative)
     saving_.is_fixed_.store(true, std::memory_order_relaxed);
   else
-    trace_part(object, traced.begin - object.range.begin, traced.end() - object.range.begin);
+    trace_part(object, part.begin - placed, part.end() - placed);
 }
 
 void ClusterSaver::visit_words(Range) {
@@ -127,19 +137,18 @@ void ClusterSaver::visit_words(Range) {
 }
 
 void ClusterSaver::edge(Address slot, Address target) {
-  if (!range_.contains(slot)) return;
-  const std::size_t offset = slot - range_.begin;
+  const Address placed(slot.value() + displacement_);
+  if (!range_.contains(placed)) return;
+  const std::size_t offset = placed - range_.begin;
   const image::SlotFormat format{format_.slot_mask, format_.slot_shift};
   const std::uintptr_t word = offset % kWordBytes == 0 ? cluster().word(offset) : 0;
   const Address address = format.decode(word);
   if (address.align_down(heap::kGranuleBytes) != target)  // the callback has a coding of its own
     return saving_.is_fixed_.store(true, std::memory_order_relaxed);
-  const auto called = saving_.layout_.to_saved(address);
-  if (!called) return saving_.fail_with(called.error());
-  if (!*called) return;
-  const Address saved = **called;
-  const std::uintptr_t written = format.encode(word, saved);
-  if (format.decode(written) != saved)
+  const auto saved = saving_.to_saved(address);
+  if (!saved) return;
+  const std::uintptr_t written = format.encode(word, *saved);
+  if (format.decode(written) != *saved)
     return saving_.fail_with(fail(ErrorCode::unsupported, kWhat,
                                   "the words of slots cannot hold the addresses of the file")
                                  .value());
@@ -178,8 +187,9 @@ void ClusterSaver::save_image_cluster(const SaveLayout::Part& part, Range range,
   const heap::Metadata& metadata = image.segment_of(range.begin)->metadata;
   std::memcpy(cluster().metadata(), metadata.at(range.begin), image::kClusterMetadata);
   number_kinds();
-  image.for_each_object_on(
-      range, [this](const heap::Found& object, Range traced) { trace(object, traced); });
+  image.for_each_object_on(range, [this](const heap::Found& object, Range on) {
+    trace(object, object.range.begin, on);
+  });
   append(entry);
 }
 

@@ -20,20 +20,11 @@ bool is_same(const image::Outside& a, const image::Outside& b) {
 
 }  // namespace
 
-Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool modules) {
-  const Images& images = heap_.images_;
-  std::vector<const weir_image*> made_anew;
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    if (may_be_copied(images[i]))
-      place_image(images[i], true);
-    else
-      made_anew.push_back(&images[i]);
-  }
-  for (const weir_image* image : made_anew) place_image(*image, false);
+Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool modules,
+                               bool compact) {
+  if (!compact) place_images();
   if (auto done = number_kinds(); !done) return done;
-  const Range region = heap_.space().region().range();
-  region_saved_ = free_place(region.size, region.begin);
-  to_saved_.add(region, region_saved_);
+  place_region(compact);
   if (auto done = place_outside(names, modules); !done) return done;
   is_used_ = std::make_unique<std::atomic<bool>[]>(outside_.size());
   parts_.reserve(parts_.size() + 1);  // for the region's, when nothing may be allocated
@@ -44,7 +35,32 @@ Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool
   return {};
 }
 
+void SaveLayout::place_region(bool compact) {
+  const Range region = heap_.space().region().range();
+  region_saved_bytes_ = region.size;
+  if (compact) {  // twice: what is left over at the ends of clusters is less than half
+    for (std::size_t i = 0; i < heap_.images_.size(); ++i)
+      for (const auto& segment : heap_.images_[i].image->segments())
+        region_saved_bytes_ += segment->range.size;
+    region_saved_bytes_ *= 2;
+  }
+  region_saved_ = free_place(region_saved_bytes_, region.begin);
+  if (!compact) to_saved_.add(region, region_saved_);
+}
+
 // ---- Images -------------------------------------------------------------------------------------
+
+void SaveLayout::place_images() {
+  const Images& images = heap_.images_;
+  std::vector<const weir_image*> made_anew;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (may_be_copied(images[i]))
+      place_image(images[i], true);
+    else
+      made_anew.push_back(&images[i]);
+  }
+  for (const weir_image* image : made_anew) place_image(*image, false);
+}
 
 bool SaveLayout::may_be_copied(const weir_image& opened) const {
   const image::Image& image = *opened.image;
@@ -132,7 +148,7 @@ Address SaveLayout::free_place(std::size_t bytes, Address wanted) const {
     place.begin = taken.end().align_up(image::kClusterBytes);
     return true;
   };
-  const Range region{region_saved_, heap_.space().region().range().size};
+  const Range region{region_saved_, region_saved_bytes_};
   for (bool moved = true; moved;) {
     moved = region_saved_ != Address() && is_moved(region);
     moved = moved || std::ranges::any_of(parts_, [&](const Part& part) {
@@ -164,9 +180,8 @@ Expected<> SaveLayout::add_outside(image::Outside outside, Range here) {
 
 Expected<> SaveLayout::place_outside(const std::vector<image::NamedRange>& names, bool modules) {
   using By = image::Outside::By;
-  for (const Part& part : parts_) {
-    if (part.image == nullptr || part.is_copied || part.image_segment != 0) continue;
-    const image::Image& image = *part.image->image;
+  for (std::size_t i = 0; i < heap_.images_.size(); ++i) {  // kept already, if it is copied
+    const image::Image& image = *heap_.images_[i].image;
     for (const image::Outside& outside : image.file().directory().outside)
       if (const auto here = image.outside_here(outside))
         if (auto done = add_outside(outside, {*here, outside.saved.size}); !done) return done;
@@ -203,8 +218,6 @@ std::vector<image::Outside> SaveLayout::used_outside() const {
 // ---- The world is stopped -----------------------------------------------------------------------
 
 Expected<std::optional<Address>> SaveLayout::to_saved(Address address) {
-  const Range region = heap_.space().region().range();
-  if (region.contains(address)) return region_saved_ + (address - region.begin);  // most do
   const auto saved = to_saved_(address);
   if (!saved) {
     for (const Range& module : without_id_)
@@ -214,6 +227,8 @@ Expected<std::optional<Address>> SaveLayout::to_saved(Address address) {
                     "Link it with -Wl,--build-id, or give the address a name");
     return saved;
   }
+  const Range region{region_saved_, region_saved_bytes_};
+  if (region.contains(*saved)) return saved;  // most do
   for (std::size_t i = 0; i < outside_.size(); ++i)
     if (outside_[i].saved.saved.contains(*saved))
       is_used_[i].store(true, std::memory_order_relaxed);
@@ -222,6 +237,10 @@ Expected<std::optional<Address>> SaveLayout::to_saved(Address address) {
 
 void SaveLayout::add_region(Range range) {
   if (!range.empty()) parts_.push_back({range, *to_saved_(range.begin), nullptr, 0, false, 0});
+}
+
+void SaveLayout::add_compact(std::size_t bytes) {
+  if (bytes != 0) parts_.push_back({{region_saved_, bytes}, region_saved_, nullptr, 0, false, 0});
 }
 
 std::size_t SaveLayout::number_clusters() {

@@ -34,10 +34,13 @@ class SaveLayout {
   };
 
   explicit SaveLayout(Heap& heap) : heap_(heap) {}
-  // `modules`: slots that point into these are translated.
-  Expected<> prepare(const std::vector<image::NamedRange>& names, bool modules);
+  // `modules`: slots that point into these are translated. `compact`: objects of the region and of
+  // images get new places, all in one part.
+  Expected<> prepare(const std::vector<image::NamedRange>& names, bool modules, bool compact);
   // The world is stopped: the part of the region that has anything to be saved, perhaps empty.
   void add_region(Range range);
+  Address compact_begin() const { return region_saved_; }
+  void add_compact(std::size_t bytes);
   std::size_t number_clusters();
 
   // What the file calls an address; nothing: it leads to what is not translated. Error unsupported:
@@ -57,6 +60,7 @@ class SaveLayout {
     Range here;
     bool is_kept;  // clusters that are copied may refer to it
   };
+  void place_images();
   void place_image(const weir_image& image, bool is_copied);
   bool may_be_copied(const weir_image& image) const;
   Expected<> number_kinds();
@@ -66,6 +70,7 @@ class SaveLayout {
   const Outside* find_outside(const image::Outside& outside) const;
   void keep_outside(const image::Image& image);
   Address free_place(std::size_t bytes, Address wanted) const;
+  void place_region(bool compact);
 
   Heap& heap_;
   // Numbers of kinds in the file, by those of the heap.
@@ -75,6 +80,7 @@ class SaveLayout {
   std::unique_ptr<std::atomic<bool>[]> is_used_;  // of outside_
   std::vector<Range> without_id_;                 // modules that nothing can be relative to
   Address region_saved_;                          // once it has its place
+  std::size_t region_saved_bytes_ = 0;
   image::Translation to_saved_;
   std::vector<Part> parts_;
 };

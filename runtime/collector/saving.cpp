@@ -32,7 +32,9 @@ Saving::~Saving() = default;
 Expected<> Saving::prepare(const std::string& path) {
   images_ = heap_.images_.size();
   if (auto right = check_roots(); !right) return right;
-  if (auto done = layout_.prepare(options_.names, options_.modules); !done) return done;
+  if (auto done = layout_.prepare(options_.names, options_.modules, options_.compact); !done)
+    return done;
+  if (options_.compact) compaction_.emplace(heap_);
   const unsigned threads =
       options_.threads != 0 ? std::min(options_.threads, heap_.team_.size()) : heap_.team_.size();
   for (unsigned i = 0; i < threads; ++i) {
@@ -60,6 +62,15 @@ Expected<> Saving::check_roots() const {
   return {};
 }
 
+// What the file calls an address; nothing: it leads to what is not translated.
+std::optional<Address> Saving::to_saved(Address address) {
+  if (compaction_ && compaction_->contains(address)) return compaction_->to_saved(address);
+  const auto saved = layout_.to_saved(address);
+  if (saved) return *saved;
+  fail_with(saved.error());
+  return std::nullopt;
+}
+
 void Saving::fail_with(const Error& error) {
   const std::lock_guard guard(error_lock_);
   if (!has_failed_.exchange(true)) error_ = error;
@@ -70,11 +81,28 @@ void Saving::fail_with(const Error& error) {
 void Saving::run() {
   if (heap_.images_.size() != images_)
     return fail_with(fail(ErrorCode::busy, kWhat, "an image was opened at the same time").value());
-  heap_.space().begin_marking();
-  mark_reachable();
-  lay_out();
+  if (compaction_) {
+    compact();
+  } else {
+    heap_.space().begin_marking();
+    mark_reachable();
+    lay_out();
+  }
+  make_index();
   if (!has_failed_) heap_.team_.run(heap_.team_.size(), [this](unsigned index) { encode(index); });
-  heap_.space().undo_marking();
+  if (!compaction_) heap_.space().undo_marking();
+  if (!has_failed_) tell_progress(index_.size());
+}
+
+void Saving::tell_progress(std::size_t done) const {
+  if (options_.progress != nullptr) options_.progress(done, index_.size(), options_.progress_data);
+}
+
+void Saving::compact() {
+  if (auto done = compaction_->trace(options_.roots); !done) return fail_with(done.error());
+  if (auto done = compaction_->place(layout_.compact_begin()); !done)
+    return fail_with(done.error());
+  layout_.add_compact(compaction_->clusters() * image::kClusterBytes);
 }
 
 void Saving::mark_reachable() {
@@ -111,6 +139,9 @@ void Saving::lay_out() {
   if (past != 0)
     layout_.add_region(Range::between(region.range_of(heap::BlockIndex(first)).begin,
                                       region.range_of(heap::BlockIndex(past - 1)).end()));
+}
+
+void Saving::make_index() {
   const std::size_t clusters = layout_.number_clusters();
   if (clusters > image::kMostClusters)
     return fail_with(fail(ErrorCode::unsupported, kWhat, "an image has at most 1 TiB").value());
@@ -124,6 +155,11 @@ void Saving::encode(unsigned worker) {
   for (std::size_t cluster = next_.fetch_add(1); cluster < index_.size();
        cluster = next_.fetch_add(1)) {
     if (has_failed_.load(std::memory_order_relaxed)) return;
+    if (worker == 0) tell_progress(cluster);
+    if (compaction_) {
+      savers_[worker]->save_compacted(*compaction_, cluster, index_[cluster]);
+      continue;
+    }
     const SaveLayout::Part& part = layout_.part_of(cluster);
     const Range range{part.range.begin + (cluster - part.first_cluster) * image::kClusterBytes,
                       image::kClusterBytes};
@@ -142,11 +178,10 @@ Expected<> Saving::finish() {
   image::Header header;
   header.is_fixed = is_fixed_;
   count_objects(header, directory.counts);
-  if (header.is_fixed && !layout_.is_in_place())
+  if (header.is_fixed && (compaction_ || !layout_.is_in_place()))
     return fail(ErrorCode::unsupported, kWhat,
-                "it has conservative objects, and something is at another address than the file "
-                "has for it",
-                {}, "Open the images at their own addresses, or save without them");
+                "it has conservative objects, and something has another address in the file", {},
+                "Open images at their own addresses, and do not save compact");
   std::set<std::string> names;
   for (const image::SavedKind& kind : layout_.kinds()) {
     const auto known = std::ranges::find(directory.counts, kind.number, &image::SavedCount::number);
@@ -156,16 +191,15 @@ Expected<> Saving::finish() {
     directory.kinds.push_back(kind);
   }
   for (const SaveLayout::Part& part : layout_.parts()) {
-    const std::uint64_t identity = part.image != nullptr
+    const std::uint64_t identity = compaction_ ? random_id()
+                                   : part.image != nullptr
                                        ? part.image->image->segments()[part.image_segment]->identity
                                        : heap_.identity_of(part.range.begin);
     directory.segments.push_back({{part.saved, part.range.size}, identity});
   }
   directory.outside = layout_.used_outside();
-  for (const auto& [name, object] : options_.roots) {
-    const auto saved = layout_.to_saved(object);
-    directory.roots.push_back({name, saved ? saved->value_or(Address()) : Address()});
-  }
+  for (const auto& [name, object] : options_.roots)
+    directory.roots.push_back({name, to_saved(object).value_or(Address())});
   directory.user_data = options_.user_data;
 
   header.page_bytes = static_cast<std::uint32_t>(os::page_size());
@@ -176,7 +210,7 @@ Expected<> Saving::finish() {
   return writer_->finish(header, directory, index_.span());
 }
 
-// What the images have already, and what was made of the heap.
+// What is copied of images, and what was made of the heap; compact, all was made.
 void Saving::count_objects(image::Header& header, std::vector<image::SavedCount>& counts) const {
   const heap::Kinds& kinds = heap_.space().kinds();
   const auto count = [&](std::uint8_t number, heap::TraceClass trace, std::uint64_t objects,
@@ -193,7 +227,7 @@ void Saving::count_objects(image::Header& header, std::vector<image::SavedCount>
       known->bytes += bytes;
     }
   };
-  for (std::size_t i = 0; i < images_; ++i) {
+  for (std::size_t i = 0; i < images_ && !compaction_; ++i) {
     const image::Image& image = *heap_.images_[i].image;
     header.is_fixed = header.is_fixed || image.file().header().is_fixed;
     for (const image::SavedCount& had : image.file().directory().counts)

@@ -13,10 +13,12 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/collector/compaction.hpp"
 #include "runtime/collector/save_layout.hpp"
 #include "runtime/image/codec.hpp"
 #include "runtime/image/image_writer.hpp"
@@ -32,6 +34,9 @@ struct SaveOptions {
   std::vector<image::NamedRange> names;
   bool modules = true;  // slots that point into the program or its libraries are translated
   std::vector<std::byte> user_data;
+  bool compact = false;              // only what the roots reach, of images too, moved together
+  weir_progress progress = nullptr;  // called by the thread that saves, the world stopped
+  void* progress_data = nullptr;
 };
 
 class Saving {
@@ -47,7 +52,11 @@ class Saving {
   friend class ClusterSaver;
   Expected<> check_roots() const;
   void mark_reachable();
+  void compact();
+  std::optional<Address> to_saved(Address address);
   void lay_out();
+  void make_index();
+  void tell_progress(std::size_t done) const;
   void encode(unsigned worker);
   void fail_with(const Error& error);
   void count_objects(image::Header& header, std::vector<image::SavedCount>& counts) const;
@@ -58,6 +67,7 @@ class Saving {
   std::unique_ptr<image::ImageWriter> writer_;
   std::vector<std::unique_ptr<ClusterSaver>> savers_;  // by worker
   SaveLayout layout_;
+  std::optional<Compaction> compaction_;
   os::OffHeapArray<image::ClusterEntry> index_;
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> is_fixed_{false};
