@@ -45,7 +45,9 @@ void SaveLayout::place_region(bool compact) {
     region_saved_bytes_ *= 2;
   }
   region_saved_ = free_place(region_saved_bytes_, region.begin);
-  if (!compact) to_saved_.add(region, region_saved_);
+  if (compact) return;
+  region_ = region;
+  to_saved_.add(region, region_saved_);
 }
 
 // ---- Images -------------------------------------------------------------------------------------
@@ -227,8 +229,6 @@ Expected<std::optional<Address>> SaveLayout::to_saved(Address address) {
                     "Link it with -Wl,--build-id, or give the address a name");
     return saved;
   }
-  const Range region{region_saved_, region_saved_bytes_};
-  if (region.contains(*saved)) return saved;  // most do
   for (std::size_t i = 0; i < outside_.size(); ++i)
     if (outside_[i].saved.saved.contains(*saved))
       is_used_[i].store(true, std::memory_order_relaxed);

@@ -46,6 +46,11 @@ class SaveLayout {
   // What the file calls an address; nothing: it leads to what is not translated. Error unsupported:
   // it cannot be called anything.
   Expected<std::optional<Address>> to_saved(Address address);
+  // The same for most addresses: nothing where it is not in the region, or all is compact.
+  std::optional<Address> in_region(Address address) const {
+    if (!region_.contains(address)) return std::nullopt;
+    return region_saved_ + (address - region_.begin);
+  }
   const std::vector<Part>& parts() const { return parts_; }  // by saved address
   const Part& part_of(std::size_t cluster) const;
   bool is_in_place() const;  // everything is called what it is
@@ -79,6 +84,7 @@ class SaveLayout {
   std::vector<Outside> outside_;
   std::unique_ptr<std::atomic<bool>[]> is_used_;  // of outside_
   std::vector<Range> without_id_;                 // modules that nothing can be relative to
+  Range region_;                                  // empty: compact
   Address region_saved_;                          // once it has its place
   std::size_t region_saved_bytes_ = 0;
   image::Translation to_saved_;

@@ -64,6 +64,7 @@ Expected<> Saving::check_roots() const {
 
 // What the file calls an address; nothing: it leads to what is not translated.
 std::optional<Address> Saving::to_saved(Address address) {
+  if (const auto known = layout_.in_region(address)) return known;
   if (compaction_ && compaction_->contains(address)) return compaction_->to_saved(address);
   const auto saved = layout_.to_saved(address);
   if (saved) return *saved;
