@@ -30,7 +30,7 @@ void Collection::run() {
     heap_.scan_roots(marker, scope_);
     fixed_cpu_ns_ = observe::thread_cpu_ns() - cpu_before_ns;
     if (const auto* remembered = heap_.space_->remembered_set(); remembered != nullptr)
-      fixed_cpu_ns_ += remembered->walk_cpu_ns();
+      fixed_cpu_ns_ += remembered->clean_walk_ns();
     events.phase(Phase::mark);
     mark(marker);
     events.phase(Phase::weak);

@@ -95,17 +95,17 @@ void Pacing::add_minor(const Cycle& cycle) {
 }
 
 // The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to
-// it. Where the first alone is longer than the target, more pauses are no remedy: the second may
-// take as long then.
+// it. Where the first alone is about as long as the target, more pauses are no remedy: the second
+// may take half as long then.
 void Pacing::resize_nursery(const Cycle& cycle) {
   if (is_nursery_fixed_) return;
   const auto fixed = static_cast<double>(cycle.fixed_ns);
   const double variable = std::max(1.0, static_cast<double>(cycle.pause_ns) - fixed);
-  const double wanted = std::max(target_ns_ * kOfTarget - fixed, fixed) / variable;
+  const double wanted = std::max(target_ns_ * kOfTarget - fixed, fixed / 2) / variable;
   const double size = static_cast<double>(cycle.allocated) * wanted;
   const auto now = static_cast<double>(nursery_);
-  // Half a step, and at most by a factor of two: cycles differ.
-  const double next = now + (std::clamp(size, now / 2, now * 2) - now) / 2;
+  // Too long a pause is followed by more of them: smaller at once, larger by half a step.
+  const double next = size < now ? std::max(size, now / 4) : now + std::min(size - now, now) / 2;
   const std::size_t most = std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
   nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }

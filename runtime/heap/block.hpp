@@ -85,9 +85,9 @@ class alignas(16) Block {  // so that an index is shifted, not multiplied
   // block may still be armed: whoever takes it disarms it [ages-apart].
   bool armed = false;
   std::uint16_t large_units = 0;  // large: which units belong to an object
-  // swept, in granules: the longest free run, and all of them.
+  // swept, in granules: the longest free run, and all those that objects are put into.
   std::uint16_t longest_run = 0;
-  std::uint16_t free_granules = 0;
+  std::uint16_t usable_granules = 0;
 
  private:
   std::atomic<BlockState> state_{BlockState::unused};

@@ -12,40 +12,24 @@ std::size_t align(std::size_t index, std::size_t alignment) {
 }  // namespace
 
 Expected<Blocks> Blocks::create(Region& region) {
-  auto bits = os::OffHeapArray<std::uint64_t>::create((region.block_count() + 63) / 64);
-  if (!bits) return Unexpected(bits.error());
+  auto free = BlockSet::create(region.block_count());
+  if (!free) return Unexpected(free.error());
   Blocks blocks;
   blocks.region_ = &region;
-  blocks.free_ = std::move(*bits);
+  blocks.free_ = std::move(*free);
   return blocks;
 }
 
-void Blocks::set_free(std::size_t index, bool free) {
-  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-  if (free) {
-    free_[index / 64] |= bit;
-    ++free_count_;
-    lowest_free_ = std::min(lowest_free_, index);
-  } else {
-    free_[index / 64] &= ~bit;
-    --free_count_;
-  }
-}
-
 std::optional<std::size_t> Blocks::find_free(std::size_t count, std::size_t alignment) const {
-  if (free_count_ < count) return std::nullopt;
-  std::size_t first = align(lowest_free_, alignment);
-  while (first + count <= frontier_) {
-    if (first % 64 == 0 && free_[first / 64] == 0) {
-      first = align(first + 64, alignment);
-      continue;
-    }
+  if (free_.size() < count) return std::nullopt;
+  for (std::size_t first = 0;;) {
+    first = align(free_.next(first, frontier_), alignment);
+    if (first + count > frontier_) return std::nullopt;
     std::size_t length = 0;
-    while (length < count && is_free(first + length)) ++length;
+    while (length < count && free_.contains(first + length)) ++length;
     if (length == count) return first;
-    first = align(first + length + 1, alignment);
+    first += length + 1;
   }
-  return std::nullopt;
 }
 
 Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size_t alignment) {
@@ -55,8 +39,7 @@ Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size
   std::size_t first = 0;
   if (found) {
     first = *found;
-    for (std::size_t i = 0; i < count; ++i) set_free(first + i, false);
-    if (first == lowest_free_) lowest_free_ = first + count;
+    for (std::size_t i = 0; i < count; ++i) free_.erase(first + i);
   } else {
     first = align(frontier_, alignment);
     while (first + count > region_->committed())
@@ -65,7 +48,7 @@ Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size
       Block& block = region_->block(BlockIndex(i));
       block.become(BlockState::free);
       block.pristine = true;
-      if (i < first) set_free(i, true);
+      if (i < first) free_.insert(i);
     }
     frontier_ = first + count;
   }
@@ -77,7 +60,7 @@ Expected<BlockIndex> Blocks::take(std::size_t count, BlockState state, std::size
 void Blocks::give_back(BlockIndex first, std::size_t count) {
   for (std::size_t i = first.value; i < first.value + count; ++i) {
     region_->block(BlockIndex(i)).become(BlockState::free);
-    set_free(i, true);
+    free_.insert(i);
   }
   in_use_ -= count;
 }
@@ -133,9 +116,11 @@ void Blocks::restart() {
 
 std::size_t Blocks::trim(os::FunctionRef<void(Range)> leaving) {
   std::size_t bytes = 0;
-  for (std::size_t first = lowest_free_; first < frontier_;) {
+  for (std::size_t first = free_.next(0, frontier_); first < frontier_;
+       first = free_.next(first, frontier_)) {
     std::size_t end = first;
-    while (end < frontier_ && is_free(end) && !region_->block(BlockIndex(end)).pristine) ++end;
+    while (end < frontier_ && free_.contains(end) && !region_->block(BlockIndex(end)).pristine)
+      ++end;
     if (end == first) {
       ++first;
       continue;

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "runtime/heap/block_set.hpp"
 #include "runtime/heap/region.hpp"
 #include "runtime/os/function_ref.hpp"
 #include "runtime/os/off_heap_vector.hpp"
@@ -19,7 +20,7 @@ class Blocks {
   // Error out_of_memory: more than the limit, or than the system gives.
   Expected<BlockIndex> take(std::size_t count, BlockState state, std::size_t alignment = 1);
   void give_back(BlockIndex first, std::size_t count);
-  bool has_free() const { return free_count_ != 0; }  // that was used before
+  bool has_free() const { return free_.size() != 0; }  // that was used before
 
   // The next block of this sort that is unswept, or swept with a run of at least `granules`. Two
   // who look do not disturb each other, since what one passes over may do for the other:
@@ -39,14 +40,10 @@ class Blocks {
   std::size_t trim(os::FunctionRef<void(Range)> leaving);
 
  private:
-  bool is_free(std::size_t index) const { return (free_[index / 64] >> (index % 64) & 1) != 0; }
-  void set_free(std::size_t index, bool free);
   std::optional<std::size_t> find_free(std::size_t count, std::size_t alignment) const;
 
   Region* region_ = nullptr;
-  os::OffHeapArray<std::uint64_t> free_;  // a bit for each block below the frontier
-  std::size_t free_count_ = 0;
-  std::size_t lowest_free_ = 0;  // no free block is below
+  BlockSet free_;  // of those below the frontier
   std::size_t frontier_ = 0;
   std::size_t in_use_ = 0;
   std::size_t limit_ = 0;

@@ -50,16 +50,17 @@ SweepResult sweep_block(const Metadata& metadata, Range block, unsigned epoch, R
   if (keep.empty() && !has_survivors(metadata, block, epoch)) {
     metadata.clear(block);
     metadata.store(block.begin, MetadataByte::free_start());
-    return {.live_granules = 0, .longest_run = kBlockGranules};
+    return {.usable_granules = kBlockGranules, .longest_run = kBlockGranules};
   }
-  SweepResult result{.live_granules = kBlockGranules};
+  SweepResult result;
   const std::size_t keep_begin = keep.empty() ? 0 : (keep.begin - block.begin) / kGranuleBytes;
   const std::size_t keep_end = keep.empty() ? 0 : (keep.end() - block.begin) / kGranuleBytes;
 
   std::size_t run = kBlockGranules;  // where the current one began; kBlockGranules: none
   const auto end_run = [&](std::size_t end) {
-    result.live_granules -= end - run;
-    result.longest_run = std::max(result.longest_run, end - run);
+    const std::size_t length = end - run;
+    if (length >= kSmallestHole / kGranuleBytes) result.usable_granules += length;
+    result.longest_run = std::max(result.longest_run, length);
     run = kBlockGranules;
   };
   for (std::size_t group = 0; group < kBlockGranules; group += kGroup) {

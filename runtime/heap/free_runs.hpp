@@ -12,8 +12,8 @@
 namespace weir::heap {
 
 struct SweepResult {
-  std::size_t live_granules = 0;
-  std::size_t longest_run = 0;  // granules
+  std::size_t usable_granules = 0;  // in free runs of at least kSmallestHole
+  std::size_t longest_run = 0;      // granules
 };
 
 // Starts in `keep`, which begins with one, are alive whatever their mark.

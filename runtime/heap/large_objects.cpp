@@ -4,6 +4,16 @@
 
 namespace weir::heap {
 
+Expected<LargeObjects> LargeObjects::create(Region& region, Blocks& blocks) {
+  auto holes = UnitHoles::create(region.block_count(), region.units_per_block());
+  if (!holes) return Unexpected(holes.error());
+  LargeObjects large;
+  large.region_ = &region;
+  large.blocks_ = &blocks;
+  large.holes_ = std::move(*holes);
+  return large;
+}
+
 Expected<std::uint32_t> LargeObjects::new_record() {
   const bool has_room = young_.make_room();
   if (has_room && first_unused_ != 0) return first_unused_ - 1;
@@ -13,47 +23,19 @@ Expected<std::uint32_t> LargeObjects::new_record() {
   return first_unused_ - 1;
 }
 
-// A hole of up to a block, inside a block that large objects share. First fit from where the last
-// full block was, and not further than `far` blocks: a hole missed now is found after the next
-// sweep.
-std::optional<Address> LargeObjects::find_hole(std::size_t units, std::size_t far) {
-  const unsigned per_block = region_->units_per_block();
-  if (units >= per_block) return std::nullopt;
-  const std::uint32_t wanted = (1u << units) - 1;
-  const std::size_t end = std::min(first_hole_ + far, blocks_->frontier());
-  for (std::size_t i = first_hole_; i < end; ++i) {
-    const BlockIndex index(i);
-    const Block& block = region_->block(index);
-    if (block.state() != BlockState::large || block.large_units == all_units()) {
-      if (i == first_hole_) ++first_hole_;
-      continue;
-    }
-    for (unsigned unit = 0; unit + units <= per_block; ++unit)
-      if ((block.large_units & (wanted << unit)) == 0)
-        return region_->range_of(index).begin + unit * region_->unit_bytes();
-  }
-  return std::nullopt;
-}
-
 Expected<LargeObjects::Place> LargeObjects::find_place(std::size_t units, std::size_t alignment) {
-  constexpr std::size_t kNear = 256;
-  const auto place_in_hole = [&](std::size_t far) -> std::optional<Place> {
-    if (alignment > region_->unit_bytes()) return std::nullopt;
-    const auto hole = find_hole(units, far);
-    if (!hole) return std::nullopt;
-    const Range pages{*hole, units * region_->unit_bytes()};
-    const bool armed = region_->block(region_->block_of(*hole)).armed;
-    return Place{*hole, false, armed ? pages : Range()};
-  };
-  if (const auto place = place_in_hole(kNear)) return *place;
+  const auto used_units = [this](BlockIndex index) { return region_->block(index).large_units; };
+  const std::size_t unit_alignment = std::max<std::size_t>(1, alignment / region_->unit_bytes());
+  if (const auto hole = holes_.find(units, unit_alignment, used_units)) {
+    const Address begin = region_->range_of(hole->block).begin + hole->unit * region_->unit_bytes();
+    const bool armed = region_->block(hole->block).armed;
+    return Place{begin, false, armed ? Range{begin, units * region_->unit_bytes()} : Range()};
+  }
   const unsigned per_block = region_->units_per_block();
   const std::size_t count = (units + per_block - 1) / per_block;
   const std::size_t block_alignment = std::max<std::size_t>(1, alignment / kBlockBytes);
   auto first = blocks_->take(count, BlockState::large, block_alignment);
-  if (!first) {  // wherever one is, before out of memory
-    if (const auto place = place_in_hole(blocks_->frontier())) return *place;
-    return Unexpected(first.error());
-  }
+  if (!first) return Unexpected(first.error());
   bool pristine = true;
   bool armed = false;
   for (std::size_t i = 0; i < count; ++i) {
@@ -67,20 +49,22 @@ Expected<LargeObjects::Place> LargeObjects::find_place(std::size_t units, std::s
   }
   const Range blocks = {region_->range_of(*first).begin, count * kBlockBytes};
   if (!pristine) region_->metadata().clear(blocks);
-  first_hole_ = std::min(first_hole_, first->value + count - 1);
   return Place{blocks.begin, pristine, armed ? blocks : Range()};
 }
 
 void LargeObjects::occupy(Address begin, std::size_t units, std::uint32_t owner) {
-  for (std::size_t i = 0; i < units; ++i) {
-    const Address unit = begin + i * region_->unit_bytes();
-    region_->unit_owner(unit) = owner;
-    Block& block = region_->block(region_->block_of(unit));
-    const std::size_t bit = (unit - unit.align_down(kBlockBytes)) / region_->unit_bytes();
-    if (owner != 0)
-      block.large_units = static_cast<std::uint16_t>(block.large_units | 1u << bit);
-    else
-      block.large_units = static_cast<std::uint16_t>(block.large_units & ~(1u << bit));
+  const std::size_t unit_bytes = region_->unit_bytes();
+  for (std::size_t i = 0; i < units; ++i) region_->unit_owner(begin + i * unit_bytes) = owner;
+  const Range range{begin, units * unit_bytes};
+  for (BlockIndex index = region_->block_of(begin); index <= region_->block_of(range.end() - 1);
+       ++index.value) {
+    Block& block = region_->block(index);
+    const Range part = range.intersection(region_->range_of(index));
+    const std::size_t first = (part.begin - region_->range_of(index).begin) / unit_bytes;
+    const auto mask = ((1u << part.size / unit_bytes) - 1) << first;
+    const UnitMask before = block.large_units;
+    block.large_units = static_cast<UnitMask>(owner != 0 ? before | mask : before & ~mask);
+    holes_.changed(index, before, block.large_units);
   }
 }
 
@@ -137,14 +121,12 @@ std::size_t LargeObjects::sweep(unsigned epoch, Survived survived) {
   std::size_t freed = 0;
   for (LargeObject& object : records_) freed += judge(object, epoch, survived);
   young_.clear();
-  first_hole_ = 0;
   return freed;
 }
 
 std::size_t LargeObjects::sweep_young(unsigned epoch, Survived survived) {
   std::size_t freed = 0;
   for (const std::uint32_t index : young_) freed += judge(records_[index], epoch, survived);
-  if (freed != 0) first_hole_ = 0;
   young_.clear();
   return freed;
 }

@@ -8,6 +8,7 @@
 
 #include "runtime/heap/blocks.hpp"
 #include "runtime/heap/kinds.hpp"
+#include "runtime/heap/unit_holes.hpp"
 #include "runtime/os/function_ref.hpp"
 #include "runtime/os/off_heap_vector.hpp"
 
@@ -23,7 +24,8 @@ struct LargeObject {
 
 class LargeObjects {
  public:
-  LargeObjects(Region& region, Blocks& blocks) : region_(&region), blocks_(&blocks) {}
+  // Both outlive it.
+  static Expected<LargeObjects> create(Region& region, Blocks& blocks);
 
   struct Place {
     Address begin;
@@ -45,22 +47,18 @@ class LargeObjects {
 
  private:
   Expected<Place> find_place(std::size_t units, std::size_t alignment);
-  std::optional<Address> find_hole(std::size_t units, std::size_t far);
   Expected<std::uint32_t> new_record();
   void occupy(Address begin, std::size_t units, std::uint32_t owner);
   void free(LargeObject& object);
   std::size_t judge(LargeObject& object, unsigned epoch, Survived survived);
-  std::uint16_t all_units() const {
-    return static_cast<std::uint16_t>((1u << region_->units_per_block()) - 1);
-  }
 
-  Region* region_;
-  Blocks* blocks_;
+  Region* region_ = nullptr;
+  Blocks* blocks_ = nullptr;
+  UnitHoles holes_;
   os::OffHeapVector<LargeObject> records_;  // a unit's owner is an index + 1
   std::uint32_t first_unused_ = 0;          // index + 1; 0: none
   os::OffHeapVector<std::uint32_t> young_;  // indices: allocated since the last sweep
   std::size_t bytes_ = 0;
-  std::size_t first_hole_ = 0;  // no block below has a hole
 };
 
 }  // namespace weir::heap

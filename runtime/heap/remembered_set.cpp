@@ -80,6 +80,7 @@ void RememberedSet::walk(std::size_t frontier) {
   const std::uint64_t cpu_before = may_measure_ ? observe::thread_cpu_ns() : 0;
   dirty_.clear();
   dirty_bytes_ = 0;
+  std::size_t walked_bytes = 0;
   const std::size_t hot_before = hot_.size();
   const auto sink = [&](Range run) {
     judge(run);
@@ -102,10 +103,20 @@ void RememberedSet::walk(std::size_t frontier) {
                                       region_.range_of(BlockIndex(end - 1)).end());
     if (!barrier_.take(part, sink, barrier::Then::rearm))
       os::last_words("taking written memory failed");
+    walked_bytes += part.size;
     block = end;
   }
   disarm_new_hot(hot_before);
-  if (may_measure_) walk_cpu_ns_ = observe::thread_cpu_ns() - cpu_before;
+  if (may_measure_) add_walk(walked_bytes / unit_bytes_, observe::thread_cpu_ns() - cpu_before);
+}
+
+void RememberedSet::add_walk(std::size_t pages, std::uint64_t cpu_ns) {
+  constexpr double kForgets = 1.01;  // a walk: page tables change their shape
+  if (pages != 0) {
+    const double page_ns = static_cast<double>(cpu_ns) / static_cast<double>(pages);
+    clean_page_ns_ = clean_page_ns_ == 0 ? page_ns : std::min(page_ns, clean_page_ns_ * kForgets);
+  }
+  clean_walk_ns_ = clean_page_ns_ * static_cast<double>(pages);
 }
 
 void RememberedSet::disarm_new_hot(std::size_t first) {

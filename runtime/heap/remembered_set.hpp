@@ -46,8 +46,9 @@ class RememberedSet {
   void reset(std::size_t frontier);
 
   const barrier::Barrier& barrier() const { return barrier_; }
-  // What the last take or reset needed to find out what was written, in CPU time; 0: not measured.
-  std::uint64_t walk_cpu_ns() const { return walk_cpu_ns_; }
+  // What the last take or reset would have needed, in CPU time, had nothing been written: of all
+  // walks the cheapest per page, lately. 0: not measured.
+  std::uint64_t clean_walk_ns() const { return static_cast<std::uint64_t>(clean_walk_ns_); }
   // What the traps of the pages that it found cost their writers, as far as is known.
   std::uint64_t trap_ns() const {
     const std::size_t pages = dirty_bytes_ / unit_bytes_;
@@ -69,6 +70,7 @@ class RememberedSet {
   std::uint64_t now() const { return may_measure_ ? observe::monotonic_ns() : 0; }
   void scan_hot(Scan scan);
   void walk(std::size_t frontier);
+  void add_walk(std::size_t pages, std::uint64_t cpu_ns);
   void judge(Range run);
   void disarm_new_hot(std::size_t first);
 
@@ -80,7 +82,8 @@ class RememberedSet {
   barrier::CostMeter meter_;
   barrier::ArmingPolicy policy_;
   os::OffHeapVector<Range> dirty_;  // by the last walk
-  std::uint64_t walk_cpu_ns_ = 0;
+  double clean_page_ns_ = 0;
+  double clean_walk_ns_ = 0;
   os::OffHeapVector<std::size_t> hot_;  // units; some may have been disarmed since
   std::size_t dirty_bytes_ = 0;
 };

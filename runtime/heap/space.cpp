@@ -22,6 +22,9 @@ Expected<std::unique_ptr<Space>> Space::create(const Options& options) {
   auto blocks = Blocks::create(space->region_);
   if (!blocks) return Unexpected(blocks.error());
   space->blocks_ = std::move(*blocks);
+  auto large = LargeObjects::create(space->region_, space->blocks_);
+  if (!large) return Unexpected(large.error());
+  space->large_ = std::move(*large);
   space->open_pagemap();
   if (auto done = space->set_maximum(options.maximum); !done) return Unexpected(done.error());
   return space;
@@ -31,6 +34,7 @@ Expected<> Space::watch(barrier::Barrier& barrier, bool may_measure) {
   auto remembered = RememberedSet::create(region_, barrier, may_measure);
   if (!remembered) return Unexpected(remembered.error());
   remembered_ = std::move(*remembered);
+  watches_ = true;
   return {};
 }
 
@@ -49,8 +53,7 @@ Space::~Space() {
     (void)server_->release(region_.range(), faults::FaultServer::Unfilled::abandon);
 }
 
-Space::Space(Region region, bool poison)
-    : region_(std::move(region)), large_(region_, blocks_), poison_(poison) {}
+Space::Space(Region region, bool poison) : region_(std::move(region)), poison_(poison) {}
 
 Expected<> Space::set_maximum(std::size_t bytes) {
   const std::size_t blocks = to_blocks(bytes);
@@ -128,7 +131,7 @@ void Space::find_free_runs(BlockIndex index, Range keep) {
   Block& block = region_.block(index);
   const SweepResult result = sweep_block(metadata(), region_.range_of(index), epoch_, keep);
   block.longest_run = static_cast<std::uint16_t>(result.longest_run);
-  block.free_granules = static_cast<std::uint16_t>(kBlockGranules - result.live_granules);
+  block.usable_granules = static_cast<std::uint16_t>(result.usable_granules);
 }
 
 void Space::poison(BlockIndex index, Range keep) {
@@ -172,17 +175,21 @@ std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
   return index;
 }
 
+std::size_t Space::least_granules(Holes holes, bool leaf) const {
+  if (holes == Holes::nearly_all) return kBlockGranules / 8 * 7;
+  return holes == Holes::enough && watches_ && !leaf ? kBlockGranules / 4 : 0;
+}
+
 // `most`: blocks that are looked at in vain.
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                                  std::size_t most) {
-  const std::size_t least = holes == Holes::many ? kBlockGranules / 8 * 7 : 0;
   for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
     {
       const std::lock_guard guard(lock_);
-      index = holes == Holes::many ? blocks_.next_with_new_holes(leaf, granules)
-                                   : blocks_.next_with_any_hole(leaf, granules);
+      index = holes == Holes::nearly_all ? blocks_.next_with_new_holes(leaf, granules)
+                                         : blocks_.next_with_any_hole(leaf, granules);
       if (!index) return std::nullopt;
       is_swept = region_.block(*index).state() == BlockState::swept;
       region_.block(*index).become(BlockState::owned);
@@ -192,13 +199,13 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
     Range to_disarm;
     {
       const std::lock_guard guard(lock_);
-      if (block.longest_run < granules || block.free_granules < least) {
+      if (block.longest_run < granules || block.usable_granules < least_granules(holes, leaf)) {
         block.become(BlockState::swept);
         continue;
       }
-      spend(std::size_t{block.free_granules} * kGranuleBytes);
+      spend(std::size_t{block.usable_granules} * kGranuleBytes);
       to_disarm = open_ahead(*index, false);
-      block.has_old = block.free_granules != kBlockGranules;
+      block.has_old = block.usable_granules != kBlockGranules;
     }
     disarm(to_disarm);
     poison(*index, {});
@@ -209,6 +216,8 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
 
 tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes,
                                                     bool whatever_the_budget) {
+  // For so long others wait; what is not found now is found next time.
+  constexpr std::size_t kTries = 128;
   // A larger object rarely fits; what it does not take, small ones will.
   constexpr std::size_t kFewTries = 16;
   const std::size_t all = region_.block_count();
@@ -221,9 +230,10 @@ tl::expected<BlockIndex, Refusal> Space::take_block(bool leaf, std::size_t bytes
     may_grow = blocks_.frontier() * kBlockBytes < size_;
   }
   std::optional<BlockIndex> index = take_whole(leaf, Memory::used);
-  if (!index && !is_medium) index = take_with_holes(leaf, granules, Holes::many, all);
+  if (!index && !is_medium) index = take_with_holes(leaf, granules, Holes::nearly_all, kTries);
   if (!index && may_grow) index = take_whole(leaf, Memory::fresh);
-  if (!index) index = take_with_holes(leaf, granules, Holes::any, is_medium ? kFewTries : all);
+  if (!index)
+    index = take_with_holes(leaf, granules, Holes::enough, is_medium ? kFewTries : kTries);
   if (!index) index = take_whole(leaf, Memory::fresh);
   if (!index) index = take_with_holes(leaf, granules, Holes::any, all);
   if (!index) return tl::unexpected(Refusal::out_of_memory);
@@ -305,7 +315,7 @@ void Space::finish_sweeping() {
       if (armed) disarm(region_.range_of(BlockIndex(i)));
       poison(BlockIndex(i), {});
     }
-    if (block.free_granules == kBlockGranules)
+    if (block.usable_granules == kBlockGranules)
       blocks_.give_back(BlockIndex(i), 1);
     else
       block.become(BlockState::swept);
@@ -382,6 +392,7 @@ void Space::arm_large(LargeObject& object) {
 }
 
 void Space::end_marking(std::size_t live, bool watch) {
+  watches_ = watch && remembered_ != nullptr;
   large_.sweep(epoch_, [this, watch](LargeObject& object) {
     if (watch) arm_large(object);
   });

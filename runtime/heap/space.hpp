@@ -58,9 +58,8 @@ class Space {
 
   // -- Mutators; each takes the lock --
   // A block with a free run of at least `bytes`, owned by the caller now, its `longest_run` up to
-  // date: a free one that was used before; one with many holes; fresh memory, as long as the heap
-  // is smaller than set_size said; any hole; fresh memory. What shares its block with old objects
-  // has them scanned in the next collection: that must be worth it.
+  // date. What shares its block with old objects has them scanned in the next young marking: that
+  // must be worth it. docs/heap.md has the order.
   // `whatever_the_budget`: a collection was no help, or may not be.
   tl::expected<BlockIndex, Refusal> take_block(bool leaf, std::size_t bytes,
                                                bool whatever_the_budget);
@@ -156,7 +155,10 @@ class Space {
 
   enum class Memory { used, fresh };
   std::optional<BlockIndex> take_whole(bool leaf, Memory memory);
-  enum class Holes { many, any };
+  // How much of a block its holes have to be: nearly all; enough to be worth the scan of its old
+  // objects, where there will be one; anything.
+  enum class Holes { nearly_all, enough, any };
+  std::size_t least_granules(Holes holes, bool leaf) const;
   std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                             std::size_t most);
   void spend(std::size_t bytes);
@@ -186,6 +188,7 @@ class Space {
   std::mutex lock_;
   unsigned epoch_ = 1;
   bool poison_;
+  bool watches_ = false;  // what becomes old, from the last collection on
   std::size_t used_ = 0;
   std::size_t budget_ = 0;
   std::size_t size_ = 0;

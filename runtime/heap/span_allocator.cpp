@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::size_t kPiece = 4096;  // zeroed ahead of the bump pointer
 constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kSmallestHole = 64;  // smaller ones cost more than they give
 
 }  // namespace
 

@@ -14,8 +14,9 @@ inline constexpr std::size_t kBlockBytes = std::size_t{1} << kBlockShift;
 inline constexpr std::size_t kBlockGranules = kBlockBytes / kGranuleBytes;
 inline constexpr std::size_t kArenaBytes = std::size_t{32} << 20;  // what is committed at a time
 inline constexpr std::size_t kArenaBlocks = kArenaBytes / kBlockBytes;
-inline constexpr std::size_t kMedium = 512;     // above it, an object looks for holes of its own
-inline constexpr std::size_t kSmallMax = 8192;  // above it, an object has pages of its own
+inline constexpr std::size_t kSmallestHole = 64;  // smaller ones cost more than they give
+inline constexpr std::size_t kMedium = 512;       // above it, an object looks for holes of its own
+inline constexpr std::size_t kSmallMax = 8192;    // above it, an object has pages of its own
 inline constexpr std::size_t kObjectMax = std::size_t{1} << 46;
 
 constexpr std::size_t round_to_granules(std::size_t bytes) {

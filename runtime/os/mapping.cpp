@@ -49,11 +49,17 @@ void advise(Range range, HugePages huge) {
               huge == HugePages::never ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 }
 
+// A debugger would write all of what is reserved into a core file, in hours, as zeros.
+void leave_out_of_core_files(Range range) {
+  ::madvise(range.begin.as(), range.size, MADV_DONTDUMP);
+}
+
 }  // namespace
 
 Expected<Mapping> Mapping::reserve(std::size_t bytes, std::size_t alignment) {
   auto range = map_aligned(bytes, alignment, PROT_NONE);
   if (!range) return Unexpected(range.error());
+  leave_out_of_core_files(*range);
   return Mapping(*range);
 }
 
@@ -82,6 +88,7 @@ Expected<Mapping> Mapping::reserve_at(Range range) {
   Mapping mapping(Range::of(memory, range.size));
   if (mapping.range() != range)  // kernels before 4.17 take it for a wish
     return fail(ErrorCode::busy, kWhat, "something is mapped there", range);
+  leave_out_of_core_files(range);
   return mapping;
 }
 
@@ -94,6 +101,7 @@ Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::siz
 
 Expected<> commit(Range range, HugePages huge) {
   if (auto done = set_access(range, Access::read_write); !done) return done;
+  ::madvise(range.begin.as(), range.size, MADV_DODUMP);
   advise(range, huge);
   return {};
 }

@@ -12,7 +12,8 @@ enum class HugePages { system, never, prefer };  // what madvise asks for
 // A private anonymous mapping; unmapped when destroyed.
 class Mapping {
  public:
-  // Address space only: no access until commit(). Takes part in no overcommit accounting.
+  // Address space only: no access, and in no core file, until commit(). Takes part in no overcommit
+  // accounting.
   static Expected<Mapping> reserve(std::size_t bytes, std::size_t alignment = 0);
   // The same, far from everything that the kernel and the loader place by themselves, where it can
   // be: other processes find these addresses free. As random as all addresses are in this process.

@@ -32,7 +32,7 @@ bool is_filled(Range range, unsigned char pattern) {
 struct Rig {
   Region region = *Region::reserve(2 * kLimit, os::HugePages::never);
   Blocks blocks = *Blocks::create(region);
-  LargeObjects large{region, blocks};
+  LargeObjects large = *LargeObjects::create(region, blocks);
   unsigned epoch = 1;
 
   struct Object {
@@ -158,6 +158,22 @@ TEST_CASE("what was freed is used again: the same work forever takes no more mem
     fill();
     REQUIRE(rig.blocks.frontier() == frontier);
   }
+}
+
+TEST_CASE("what is left of blocks is used before others are taken, also for aligned objects") {
+  Rig rig;
+  const std::size_t page = rig.region.unit_bytes();
+  const std::size_t units = rig.region.units_per_block();
+  const auto allocate = [&](std::size_t pages, std::size_t alignment) {
+    REQUIRE(rig.large.allocate(pages * page, alignment, KindTag::of(TraceClass::leaf)));
+  };
+  // More blocks than anyone would search one by one, each with all but a page free.
+  for (int i = 0; i < 1000; ++i) allocate(1, kBlockBytes);
+  CHECK(rig.blocks.in_use() == 1000);
+  for (int i = 0; i < 1000; ++i) allocate(units / 2, page * 2);
+  CHECK(rig.blocks.in_use() == 1000);
+  for (int i = 0; i < 1000; ++i) allocate(units / 2 - 2, page);
+  CHECK(rig.blocks.in_use() == 1000);
 }
 
 TEST_CASE("large objects of a space are zeros, also where others were") {
