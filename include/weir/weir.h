@@ -457,14 +457,14 @@ typedef enum weir_image_filling {
   WEIR_IMAGE_LAZY,         /* what is touched, when it is */
   WEIR_IMAGE_EAGER,        /* everything, before the call returns; by all cores */
   WEIR_IMAGE_EAGER_VERIFY, /* the same; damage anywhere is an error */
-  WEIR_IMAGE_BACKGROUND    /* by a thread, besides what is touched */
+  WEIR_IMAGE_BACKGROUND    /* by threads, besides what is touched */
 } weir_image_filling;
 
 typedef struct weir_image_open_config {
   weir_image_filling filling;
   const weir_image_name* names; /* those that it was saved with */
   size_t name_count;
-  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: a thread brings these
+  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: threads bring these
                            clusters in, before it does others. NULL, or no such file: none */
 } weir_image_open_config;
 
