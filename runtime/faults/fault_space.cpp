@@ -31,7 +31,7 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   const bool missing = who.source != nullptr && !who.source->is_filled(who.offset_of(page));
   if (missing) return fill(*entry, {page, may_be_write, false}, Delivery::sigbus);
   if (who.source != nullptr)
-    if (const auto answer = fill_removed(*entry, page, may_be_write)) return *answer;
+    if (const auto answer = fill_removed(*entry, page)) return *answer;
   // Another thread brought the page in meanwhile, and this one only wants to read it.
   if (who.writes == nullptr || !may_be_write)
     return who.source != nullptr ? Answer::resolved : Answer::unknown;
@@ -39,18 +39,19 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
 }
 
 // Nobody tells of MADV_DONTNEED here either: a page that was filled and is missing was given back.
-// Nothing: it is there.
-std::optional<Answer> FaultSpace::fill_removed(const Table::Entry& entry, Address page,
-                                               bool may_be_write) noexcept {
-  const Answerers& who = entry.value;
-  PageFiller filler(descriptor_, entry.range, who.source_origin, who.writes,
-                    FillCause{page, may_be_write});
-  const UffdOutcome outcome = filler.zero(who.offset_of(page), os::page_size());
-  if (outcome == UffdOutcome::again) return Answer::retry_later;
-  if (outcome == UffdOutcome::no_memory) return Answer::unknown;
-  if (filler.count().put == 0) return std::nullopt;
-  tell_removed(entry, {page, os::page_size()});
-  return Answer::resolved;
+// It arrives unarmed, and so counts as written. Nothing: it is there.
+std::optional<Answer> FaultSpace::fill_removed(const Table::Entry& entry, Address page) noexcept {
+  switch (descriptor_.zeropage({page, os::page_size()}).outcome) {
+    case UffdOutcome::done:
+      tell_removed(entry, {page, os::page_size()});
+      return Answer::resolved;
+    case UffdOutcome::again:
+      return Answer::retry_later;
+    case UffdOutcome::no_memory:
+      return Answer::unknown;
+    default:
+      return std::nullopt;
+  }
 }
 
 Answer FaultSpace::let_write(const Table::Entry& entry, Address page) noexcept {

@@ -88,8 +88,7 @@ class FaultSpace {
 
  private:
   Answer let_write(const Table::Entry& entry, Address page) noexcept;
-  std::optional<Answer> fill_removed(const Table::Entry& entry, Address page,
-                                     bool may_be_write) noexcept;
+  std::optional<Answer> fill_removed(const Table::Entry& entry, Address page) noexcept;
   void tell_removed(const Table::Entry& entry, Range gone) noexcept;
   Answer fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept;
   bool is_userfaultfd() const;
