@@ -1,20 +1,28 @@
 // What opening, filling and saving heap images cost.
 //
 //   open_touch/<how>/<codec>/mib:<n>/touched_permille:<n>
-//       from before the open until so many pages, at random, were read. lazy and background are
-//       weir_image_open's; eager inflates everything in one thread first, eager-parallel on all
-//       cores; mmap is a file of the same memory, uncompressed
+//       from before the open until so many pages, at least one, were read: at random, or else in
+//       the order that the name ends with: sequential, or recorded, where an earlier run that read
+//       the same pages has left a hot list. lazy and background are weir_image_open's; eager
+//       inflates everything in one thread first, eager-parallel on all cores; mmap is a file of the
+//       same memory, uncompressed
 //   fill/<thread|sigbus>/<codec>/cluster_kib:64/threads:<n>
-//       all of a 256 MiB image by n threads that run into its pages; bytes_per_second of memory
+//       all of a 256 MiB image by n threads that run into its pages
 //   save/<codec>/threads:<n>
-//       of 256 MiB; bytes_per_second of memory
+//       of 256 MiB
+//
+// Each runs a few rounds; counters are their medians: ms, and what follows from it.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <map>
 #include <random>
 #include <thread>
 #include <vector>
@@ -40,120 +48,180 @@ class Session {
   weir_heap* heap = nullptr;
 };
 
-std::vector<std::size_t> random_pages(std::size_t pages, std::size_t permille) {
-  std::vector<std::size_t> order(pages);
-  for (std::size_t i = 0; i < pages; ++i) order[i] = i;
-  std::shuffle(order.begin(), order.end(), std::mt19937_64(pages));
-  order.resize(std::max<std::size_t>(1, pages * permille / 1000));
-  return order;
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+// The rounds of one benchmark, and what each found out.
+class Rounds {
+ public:
+  explicit Rounds(benchmark::State& state) : state_(state) {}
+  // round() measures by itself: milliseconds(), add().
+  template <class Round>
+  void run(Round round) {
+    while (state_.KeepRunningBatch(kRounds))
+      for (unsigned i = 0; i < kRounds; ++i) round();
+    for (const auto& [name, values] : values_) state_.counters[name] = median(values);
+  }
+  template <class Timed>
+  double milliseconds(Timed timed) {
+    const auto began = std::chrono::steady_clock::now();
+    timed();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began)
+        .count();
+  }
+  void add(const std::string& name, double value) { values_[name].push_back(value); }
+
+ private:
+  static constexpr unsigned kRounds = 3;
+  benchmark::State& state_;
+  std::map<std::string, std::vector<double>> values_;
+};
+
+double mib(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+std::size_t resident_bytes() {
+  std::size_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * os::page_size();
+}
+
+enum class Order { random, sequential, recorded };
+
+// Recorded ones are random, too.
+std::vector<std::size_t> pages_to_touch(std::size_t pages, std::size_t permille, Order order) {
+  std::vector<std::size_t> touched(pages);
+  for (std::size_t i = 0; i < pages; ++i) touched[i] = i;
+  std::shuffle(touched.begin(), touched.end(), std::mt19937_64(pages));
+  touched.resize(std::max<std::size_t>(1, pages * permille / 1000));
+  if (order == Order::sequential) std::ranges::sort(touched);
+  return touched;
 }
 
 void touch(const char* begin, const std::vector<std::size_t>& pages) {
   for (const std::size_t page : pages)
-    benchmark::DoNotOptimize(*static_cast<const volatile char*>(begin + page * 4096));
+    benchmark::DoNotOptimize(*static_cast<const volatile char*>(begin + page * os::page_size()));
 }
 
 enum class How { lazy, background, eager, eager_parallel };
 constexpr const char* kHowNames[] = {"lazy", "background", "eager", "eager-parallel"};
 
-void open_touch(benchmark::State& state, How how, weir_codec codec, std::size_t mib,
-                std::size_t permille) {
-  const std::string& path = saved_image(codec, mib);
-  std::uint64_t filled = 0;
-  for (auto _ : state) {
-    state.PauseTiming();
-    {
-      const Session session;
-      std::vector<std::size_t> pages;
-      weir_image_open_config config{};
-      if (how == How::background) config.filling = WEIR_IMAGE_BACKGROUND;
-      if (how == How::eager_parallel) config.filling = WEIR_IMAGE_EAGER;
-      {
-        const auto file = image::ImageFile::open(path);
-        pages = random_pages(file->clusters() * 16, permille);
-      }
-      state.ResumeTiming();
-      weir_image* image = nullptr;
-      must(weir_image_open(session.heap, path.c_str(), &config, &image));
+void open_touch(benchmark::State& state, How how, weir_codec codec, std::size_t image_mib,
+                std::size_t permille, Order order) {
+  const std::string& path = saved_image(codec, image_mib);
+  const std::string list = path + ".hot";
+  std::vector<std::size_t> pages;
+  {
+    const auto file = image::ImageFile::open(path);
+    pages =
+        pages_to_touch(file->clusters() * image::kClusterBytes / os::page_size(), permille, order);
+  }
+  weir_image_open_config config{};
+  if (how == How::background) config.filling = WEIR_IMAGE_BACKGROUND;
+  if (how == How::eager_parallel) config.filling = WEIR_IMAGE_EAGER;
+  Rounds rounds(state);
+  const auto once = [&](bool is_counted) {
+    const Session session;
+    const std::size_t before = resident_bytes();
+    weir_image* image = nullptr;
+    double opened = 0;
+    const double all = rounds.milliseconds([&] {
+      opened = rounds.milliseconds(
+          [&] { must(weir_image_open(session.heap, path.c_str(), &config, &image)); });
       const Range range = image->image->segments()[0]->range;
       if (how == How::eager) must(weir_prefault(session.heap, range.begin.as(), range.size));
       touch(range.begin.as<const char>(), pages);
-      state.PauseTiming();
-      filled = image->image->pager().counters().filled;
-    }
-    state.ResumeTiming();
+    });
+    const image::PagerCounters counters = image->image->pager().counters();
+    if (!is_counted) return must(weir_image_hot_list(image, list.c_str()));
+    const double filled = static_cast<double>(counters.filled) * image::kPayloadBytes;
+    rounds.add("ms", all);
+    rounds.add("open_ms", opened);
+    rounds.add("filled_clusters", static_cast<double>(counters.filled));
+    rounds.add("demanded_clusters", static_cast<double>(image->image->pager().order().size()));
+    rounds.add("read_bytes", static_cast<double>(counters.read_bytes));
+    rounds.add("resident_beyond_percent",
+               100 * (static_cast<double>(resident_bytes() - before) / filled - 1));
+  };
+  if (order == Order::recorded) {
+    once(false);
+    config.hot_list = list.c_str();
   }
-  state.counters["filled_clusters"] = static_cast<double>(filled);
+  rounds.run([&] { once(true); });
+  ::unlink(list.c_str());
 }
 
-void open_touch_mmap(benchmark::State& state, std::size_t mib, std::size_t permille) {
-  // The memory of the image, in a file.
-  const std::string raw = saved_image(WEIR_CODEC_ZLIB, mib) + ".raw";
-  std::size_t bytes = 0;
-  {
-    const Session session;
-    weir_image* image = nullptr;
-    weir_image_open_config config{};
-    config.filling = WEIR_IMAGE_EAGER;
-    must(weir_image_open(session.heap, saved_image(WEIR_CODEC_ZLIB, mib).c_str(), &config, &image));
-    const Range range = image->image->segments()[0]->range;
-    bytes = range.size;
-    const int fd = ::open(raw.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    for (std::size_t done = 0; done < bytes;) {
-      const ssize_t n = ::write(fd, (range.begin + done).as(), bytes - done);
-      if (n <= 0) std::abort();
-      done += static_cast<std::size_t>(n);
-    }
-    ::close(fd);
-  }
-  const auto pages = random_pages(bytes / 4096, permille);
-  for (auto _ : state) {
-    const int fd = ::open(raw.c_str(), O_RDONLY);
-    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    touch(static_cast<const char*>(memory), pages);
-    ::munmap(memory, bytes);
-    ::close(fd);
-  }
+// The memory of an image, in a file.
+std::size_t write_raw(const std::string& image_path, const std::string& raw) {
+  const Session session;
+  weir_image* image = nullptr;
+  weir_image_open_config config{};
+  config.filling = WEIR_IMAGE_EAGER;
+  must(weir_image_open(session.heap, image_path.c_str(), &config, &image));
+  const Range range = image->image->segments()[0]->range;
+  std::ofstream(raw, std::ios::binary)
+      .write(range.begin.as<const char>(), static_cast<std::streamsize>(range.size));
+  return range.size;
+}
+
+void open_touch_mmap(benchmark::State& state, std::size_t image_mib, std::size_t permille) {
+  const std::string& path = saved_image(WEIR_CODEC_ZLIB, image_mib);
+  const std::string raw = path + ".raw";
+  const std::size_t bytes = write_raw(path, raw);
+  const auto pages = pages_to_touch(bytes / os::page_size(), permille, Order::random);
+  Rounds rounds(state);
+  rounds.run([&] {
+    rounds.add("ms", rounds.milliseconds([&] {
+      const int fd = ::open(raw.c_str(), O_RDONLY);
+      void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+      touch(static_cast<const char*>(memory), pages);
+      ::munmap(memory, bytes);
+      ::close(fd);
+    }));
+  });
   ::unlink(raw.c_str());
 }
 
 void fill(benchmark::State& state, const char* delivery, weir_codec codec, unsigned threads) {
   const std::string& path = saved_image(codec, kFillMib);
   ::setenv("WEIR_DELIVERY", delivery, 1);
-  std::size_t bytes = 0;
-  for (auto _ : state) {
-    state.PauseTiming();
-    {
-      const Session session;
-      weir_image* image = nullptr;
-      must(weir_image_open(session.heap, path.c_str(), nullptr, &image));
-      const Range range = image->image->segments()[0]->range;
-      const std::size_t clusters = range.size / image::kClusterBytes;
-      bytes += range.size;
-      std::atomic<std::size_t> next{0};
-      const auto work = [&] {
-        for (std::size_t i = next.fetch_add(1); i < clusters; i = next.fetch_add(1))
-          benchmark::DoNotOptimize(
-              *(range.begin + i * image::kClusterBytes).as<const volatile char>());
-      };
-      state.ResumeTiming();
+  Rounds rounds(state);
+  rounds.run([&] {
+    const Session session;
+    weir_image* image = nullptr;
+    must(weir_image_open(session.heap, path.c_str(), nullptr, &image));
+    const Range range = image->image->segments()[0]->range;
+    const std::size_t clusters = range.size / image::kClusterBytes;
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      for (std::size_t i = next.fetch_add(1); i < clusters; i = next.fetch_add(1))
+        benchmark::DoNotOptimize(
+            *(range.begin + i * image::kClusterBytes).as<const volatile char>());
+    };
+    const double ms = rounds.milliseconds([&] {
       std::vector<std::thread> others;
       for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
       work();
       for (std::thread& other : others) other.join();
-      state.PauseTiming();
-    }
-    state.ResumeTiming();
-  }
+    });
+    rounds.add("ms", ms);
+    rounds.add("mib_per_s", mib(range.size) / ms * 1e3);
+  });
   ::unsetenv("WEIR_DELIVERY");
-  state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
 }
 
 void save(benchmark::State& state, weir_codec codec, unsigned threads) {
   const std::string path = saved_image(codec, 1) + ".saved";
   GraphHeap graph(std::size_t{2} << 30, kFillMib, threads);
-  for (auto _ : state) graph.save(path, codec);
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kFillMib << 20));
+  Rounds rounds(state);
+  rounds.run([&] {
+    const double ms = rounds.milliseconds([&] { graph.save(path, codec); });
+    rounds.add("ms", ms);
+    rounds.add("mib_per_s", kFillMib / ms * 1e3);
+  });
   ::unlink(path.c_str());
 }
 
@@ -164,23 +232,30 @@ void register_all() {
     return name;
   };
   const auto add = [](const std::string& name, auto body) {
-    benchmark::RegisterBenchmark(name.c_str(), body)->UseRealTime()->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMillisecond);
   };
-  for (const std::size_t mib : {64, 256, 1024, 4096}) {
-    const std::string size = "mib:" + std::to_string(mib);
+  for (const std::size_t size : {64, 256, 1024, 4096}) {
+    const std::string mib = "mib:" + std::to_string(size);
     for (const std::size_t permille : {0, 1, 10, 100, 1000}) {
-      if (permille > 1 && mib > 1024) continue;
+      if (permille > 1 && size > 1024) continue;
       const std::string touched = "touched_permille:" + std::to_string(permille);
       for (const How how : {How::lazy, How::background, How::eager, How::eager_parallel})
         for (const weir_codec codec : {WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE}) {
-          if (mib > 1024 && (how != How::lazy || codec != WEIR_CODEC_ZLIB)) continue;
-          add(named("open_touch", kHowNames[static_cast<int>(how)], kCodecNames[codec], size,
-                    touched),
-              [=](benchmark::State& s) { open_touch(s, how, codec, mib, permille); });
+          if (size > 1024 && (how != How::lazy || codec != WEIR_CODEC_ZLIB)) continue;
+          const std::string name = named("open_touch", kHowNames[static_cast<int>(how)],
+                                         kCodecNames[codec], mib, touched);
+          const auto body = [=](Order order) {
+            return [=](benchmark::State& s) { open_touch(s, how, codec, size, permille, order); };
+          };
+          add(name, body(Order::random));
+          if (how == How::lazy && codec == WEIR_CODEC_ZLIB && permille != 0 && size <= 1024) {
+            add(named(name, "order:sequential"), body(Order::sequential));
+            add(named(name, "order:recorded"), body(Order::recorded));
+          }
         }
-      if (mib <= 1024)
-        add(named("open_touch", "mmap", "none", size, touched),
-            [=](benchmark::State& s) { open_touch_mmap(s, mib, permille); });
+      if (size <= 1024)
+        add(named("open_touch", "mmap", "none", mib, touched),
+            [=](benchmark::State& s) { open_touch_mmap(s, size, permille); });
     }
   }
   for (const char* delivery : {"thread", "sigbus"})
@@ -199,6 +274,13 @@ void register_all() {
 }  // namespace weir::bench
 
 int main(int argc, char** argv) {
+  // One batch of rounds each, unless asked otherwise.
+  std::vector<char*> arguments(argv, argv + argc);
+  char once[] = "--benchmark_min_time=0";
+  arguments.insert(arguments.begin() + 1, once);
+  arguments.push_back(nullptr);
+  argv = arguments.data();
+  ++argc;
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   weir::bench::register_all();

@@ -13,6 +13,7 @@
 #include "gc_demo/image/picture.hpp"
 #include "gc_demo/shared/command_line.hpp"
 #include "gc_demo/shared/terminal.hpp"
+#include "tools/support/progress_bar.hpp"
 
 namespace weir::image_demo {
 namespace {
@@ -78,6 +79,11 @@ class Story {
     const weir_image_root roots[] = {{"dictionary", slots[0]}};
     config.roots = roots;
     config.root_count = 1;
+    support::ProgressBar bar;
+    config.progress = [](std::uint64_t done, std::uint64_t all, void* data) {
+      static_cast<support::ProgressBar*>(data)->show(done, all);
+    };
+    config.progress_data = &bar;
     must(weir_image_save(session.mutator, options_.file.c_str(), &config));
     struct stat status = {};
     (void)::stat(options_.file.c_str(), &status);

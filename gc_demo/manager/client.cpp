@@ -21,9 +21,9 @@ void end_with_parent(pid_t parent) {
   if (::getppid() != parent) ::_exit(1);
 }
 
-Client::Client(const Options& options, std::size_t number, int socket)
+Client::Client(const Options& options, ImagePages* image, std::size_t number, int socket)
     : options_(options),
-      content_{options.seed, number},
+      content_{options.seed, number, image},
       role_(role_of(number)),
       socket_(socket),
       random_(options.seed + number),
@@ -62,9 +62,7 @@ Expected<> Client::live() {
 // Our own copy of the descriptor stays open: were the manager's the last one, its end would hand
 // pages of zeros to whoever waits [fill-then-close]. So this process ends with the manager instead.
 Expected<> Client::hand_over() {
-  auto memory = os::Mapping::anonymous(options_.bytes(), os::HugePages::never);
-  if (!memory) return Unexpected(memory.error());
-  memory_ = std::move(*memory);
+  if (auto mapped = map_memory(); !mapped) return mapped;
   auto descriptor = Userfaultfd::Builder()
                         .require_features(kNeededFeatures)
                         .want_features(kWantedFeatures)
@@ -75,6 +73,15 @@ Expected<> Client::hand_over() {
     return Unexpected(done.error());
   const Hello hello{memory_.range().begin.value(), memory_.size(), descriptor_.features().bits()};
   return os::send_descriptor(socket_, descriptor_.fd(), std::as_bytes(std::span(&hello, 1)));
+}
+
+// That of an image at its own address, where its objects refer to one another.
+Expected<> Client::map_memory() {
+  auto memory = content_.image != nullptr ? os::Mapping::reserve_at(content_.image->range())
+                                          : os::Mapping::reserve(options_.bytes(), os::page_size());
+  if (!memory) return Unexpected(memory.error());
+  memory_ = std::move(*memory);
+  return os::commit(memory_.range(), os::HugePages::never);
 }
 
 Expected<> Client::await(Order order) {

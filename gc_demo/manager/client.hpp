@@ -22,7 +22,8 @@ inline constexpr UffdFeatures kWantedFeatures = UffdFeature::event_fork;
 
 class Client {
  public:
-  Client(const Options& options, std::size_t number, int socket);
+  // `image`: whose pages it has; nullptr: made-up ones.
+  Client(const Options& options, ImagePages* image, std::size_t number, int socket);
   // To its end, in a process of its own. Returns what the process exits with.
   int run();
 
@@ -35,6 +36,7 @@ class Client {
 
   Expected<> live();
   Expected<> hand_over();
+  Expected<> map_memory();
   Expected<> await(Order order);
   Expected<> tell(const Note& note);
   Expected<> play_role();

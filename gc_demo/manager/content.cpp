@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "runtime/os/page_size.hpp"
+
 namespace weir::manager {
 namespace {
 
@@ -25,15 +27,18 @@ class Words {
 
 }  // namespace
 
-void Content::make(std::size_t page, std::span<std::byte> bytes) const {
+bool Content::make(std::size_t page, std::span<std::byte> bytes) const {
+  if (image != nullptr) return image->read(page * bytes.size(), bytes);
   Words words(*this, page);
   for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
     const std::uint64_t word = words.next();
     std::memcpy(&bytes[at], &word, sizeof word);
   }
+  return true;
 }
 
 std::uint64_t Content::mark(std::size_t page) const {
+  if (image != nullptr) return ~image->word_at(page * os::page_size());
   return ~Words(*this, page).next();
 }
 

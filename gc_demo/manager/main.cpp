@@ -7,9 +7,19 @@
 namespace weir::manager {
 namespace {
 
-ExitCode run_with(const Options& options) {
+ExitCode run_with(Options options) {
+  std::unique_ptr<ImagePages> image;
+  if (!options.image.empty()) {
+    auto opened = ImagePages::open(options.image);
+    if (!opened) {
+      fmt::print(stderr, "manager: {}\n", opened.error().message());
+      return ExitCode::not_here;
+    }
+    image = std::move(*opened);
+    options.image_bytes = image->range().size;
+  }
   View view(options.json || options.quiet);
-  Run run(options, view);
+  Run run(options, image.get(), view);
   if (auto done = run.run(); !done) {
     fmt::print(stderr, "manager: {}\n", done.error().message());
     return ExitCode::not_here;

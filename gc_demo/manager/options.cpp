@@ -19,6 +19,9 @@ std::variant<Options, ExitCode> parse_options(int argc, char** argv) {
   app.add_option("--mib", options.mib, "Memory of each, in MiB")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--image", options.image,
+                 "A heap image, whose pages all clients have, instead of pages that are made up")
+      ->excludes("--mib");
   app.add_option("--rate", options.rate, "How many MiB are pushed in a second; 0: no limit")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();

@@ -16,12 +16,19 @@ struct Idle {
   std::size_t rounds = 0;       // of the handler thread, altogether
 };
 
+// Clusters of the image that is served.
+struct Inflation {
+  std::size_t clusters = 0;
+  std::size_t inflated = 0;  // how often one was
+};
+
 struct Report {
   Options options;
   bool user_mode_only = false;
   bool follows_forks = false;  // the clients' descriptors have the fork event
   double seconds_to_all = 0;   // until everything was there
   Idle idle;
+  Inflation image;
   faults::ServerCounters server;
   std::size_t spaces_left = 0;  // descriptors that the server still has at the end
   std::vector<std::string> differences;

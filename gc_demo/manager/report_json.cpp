@@ -57,6 +57,11 @@ std::string to_json(const Report& report, const std::vector<Served*>& processes)
                  {"rounds", report.idle.rounds}}},
                {"differences", report.differences},
                {"verdict", report.differences.empty() ? "ok" : "differs"}};
+  if (!options.image.empty())
+    json["image"] = {{"path", options.image},
+                     {"bytes", options.image_bytes},
+                     {"clusters", report.image.clusters},
+                     {"inflated", report.image.inflated}};
   for (const Served* process : processes) json["processes"].push_back(json_of(*process));
   return json.dump(2);
 }

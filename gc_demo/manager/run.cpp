@@ -39,7 +39,8 @@ int await_end(pid_t process) {
 
 }  // namespace
 
-Run::Run(const Options& options, View& view) : options_(options), view_(view) {
+Run::Run(const Options& options, ImagePages* image, View& view)
+    : options_(options), image_(image), view_(view) {
   report_.options = options;
 }
 
@@ -93,7 +94,7 @@ Expected<> Run::start_clients() {
       end_with_parent(manager);
       for (const Client& other : clients_) ::close(other.socket);
       ::close(ends[0]);
-      ::_exit(manager::Client(options_, number, ends[1]).run());
+      ::_exit(manager::Client(options_, image_, number, ends[1]).run());
     }
     ::close(ends[1]);
     if (process < 0) {
@@ -129,7 +130,7 @@ Expected<> Run::adopt(Client& client, std::size_t number) {
     return fail(ErrorCode::invalid_argument, "adopting a client",
                 "it has other pages than it should, or its descriptor tells too little");
 
-  auto served = Served::create(household_, {options_.seed, number}, options_.pages());
+  auto served = Served::create(household_, {options_.seed, number, image_}, options_.pages());
   if (!served) return Unexpected(served.error());
   client.served = household_.add(std::move(*served));
   client.served->process = client.process;
@@ -207,6 +208,7 @@ void Run::end() {
   report_.spaces_left = server_->remote_spaces();
   report_.server = server_->counters();
   for (const Served* process : household_.all()) verify(*process, report_, report_.differences);
+  if (image_ != nullptr) report_.image = {image_->clusters(), image_->inflated()};
   verify(report_, report_.differences);
   view_.on_end(report_, household_.all());
 }

@@ -15,7 +15,8 @@ namespace weir::manager {
 
 class Run {
  public:
-  Run(const Options& options, View& view);
+  // `image`: what is served, and what the clients compare with; nullptr: made-up pages.
+  Run(const Options& options, ImagePages* image, View& view);
   // Ends what is left of the clients.
   ~Run();
   // Errors: the system does not allow it. What differs is in the report.
@@ -53,6 +54,7 @@ class Run {
   Served* child_of(const Client& client, pid_t process) const;
 
   const Options& options_;
+  ImagePages* const image_;
   View& view_;
   Report report_;
   Household household_;

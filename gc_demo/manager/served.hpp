@@ -69,7 +69,7 @@ class Served final : public faults::PostcopySource {
   void on_sent(std::size_t first_page, std::size_t pages) noexcept override;
 
   Household& household_;
-  GeneratedPages contents_;
+  ContentPages contents_;
   const Served* const parent_ = nullptr;
   os::OffHeapArray<std::atomic<std::uint8_t>> times_sent_;
   std::size_t inherited_ = 0;

@@ -50,6 +50,9 @@ void verify(const Report& report, std::vector<std::string>& differences) {
   };
   require(report.server.unknown == 0,
           fmt::format("{} faults belonged to nobody", report.server.unknown));
+  require(report.image.inflated <= report.image.clusters,
+          fmt::format("{} clusters of the image were inflated {} times", report.image.clusters,
+                      report.image.inflated));
   require(report.spaces_left == 0, fmt::format("{} descriptors are left open", report.spaces_left));
   require(report.idle.wakeups == 0,
           fmt::format("{} messages woke the idle manager", report.idle.wakeups));

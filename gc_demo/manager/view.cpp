@@ -66,8 +66,9 @@ void View::on_start(const Report& report) {
   if (silent_) return;
   const Options& options = report.options;
   terminal_.line(terminal_.styled(
-      Style::bold, fmt::format("{} clients of {} MiB, one manager that sends them their pages.",
-                               options.clients, options.mib)));
+      Style::bold, fmt::format("{} clients of {} MiB, one manager that sends them their pages{}.",
+                               options.clients, options.bytes() >> 20,
+                               options.image.empty() ? "" : ", those of one heap image")));
   terminal_.line(fmt::format(
       "What a client touches is sent at once, the rest {}. Seed {}.",
       options.rate == 0 ? "as fast as can be" : fmt::format("by {} MiB a second", options.rate),
@@ -151,6 +152,9 @@ void View::on_end(const Report& report, const std::vector<Served*>& processes) {
   terminal_.line(fmt::format(
       "{} pages in {:.2f} s, {} faults answered, {} of them put off while memory was changing.",
       sent, report.seconds_to_all, report.server.answered, report.server.deferred));
+  if (!report.options.image.empty())
+    terminal_.line(fmt::format("The image has {} clusters; {} were inflated, each once for all.",
+                               report.image.clusters, report.image.inflated));
   if (report.options.idle_seconds != 0)
     terminal_.line(fmt::format("Idle for {} s: {:.2f} ms of CPU time, {} wakeups by messages.",
                                report.options.idle_seconds, report.idle.cpu_milliseconds,

@@ -81,6 +81,15 @@ class ImageWriting {
     config_.codec = codec;
     return *this;
   }
+  ImageWriting& compact() {
+    config_.compact = true;
+    return *this;
+  }
+  ImageWriting& progress(weir_progress called, void* data) {
+    config_.progress = called;
+    config_.progress_data = data;
+    return *this;
+  }
   // [collects]
   Expected<> save(const Mutator& mutator, const std::string& path) {
     config_.roots = roots_.data();

@@ -74,7 +74,7 @@ typedef struct weir_config {
   size_t minimum_bytes; /* the heap does not collect to stay below this; default 24 MiB */
   size_t maximum_bytes; /* objects and holes between them; default: half of the machine's memory */
   double growth;        /* a full collection comes when what is old has grown by this factor since
-                           the last one; above 1; default 1.5 */
+                           the last one; above 1; default 1.75 */
   bool generations;     /* minor collections between the full ones; default true;
                            WEIR_GENERATIONS=0 */
   weir_barrier barrier; /* for minor collections; WEIR_BARRIER */
@@ -431,6 +431,10 @@ typedef struct weir_image_root {
 
 typedef enum weir_codec { WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE } weir_codec;
 
+/* `done` of `all` parts. By the thread that saves, the others being stopped wherever they stand: it
+ * does what a signal handler may do, and nothing with the heap. */
+typedef void (*weir_progress)(uint64_t done, uint64_t all, void* data);
+
 typedef struct weir_image_save_config {
   const weir_image_root* roots; /* what they reach is saved */
   size_t root_count;
@@ -443,11 +447,18 @@ typedef struct weir_image_save_config {
   size_t user_bytes;
   weir_codec codec; /* default ZLIB */
   unsigned threads; /* at most as many as mark; 0: those */
+  /* Only what the roots reach, of open images too, and the objects one behind the other, in one
+   * piece: the smallest file, but all of the images is read, by one thread. Objects have other
+   * identity hashes in it. WEIR_UNSUPPORTED: some are traced conservatively, and cannot be moved.
+   */
+  bool compact;
+  weir_progress progress; /* NULL: nobody wants to know */
+  void* progress_data;
 } weir_image_save_config;
 void weir_image_save_config_init(weir_image_save_config* config);
 
-/* [collects] Writes what the named roots reach, and all of the image that is open in the heap, to a
- * file beside `path`, which gets that name when it is whole and on disk. Mutators are stopped
+/* [collects] Writes what the named roots reach, and all of the images that are open in the heap, to
+ * a file beside `path`, which gets that name when it is whole and on disk. Mutators are stopped
  * meanwhile. Not saved: weak references, ephemerons, finalizers, pins; an object of a kind that
  * reaches outside the heap is an error. `config` NULL: no roots. */
 weir_status weir_image_save(weir_mutator* mutator, const char* path,
@@ -457,14 +468,14 @@ typedef enum weir_image_filling {
   WEIR_IMAGE_LAZY,         /* what is touched, when it is */
   WEIR_IMAGE_EAGER,        /* everything, before the call returns; by all cores */
   WEIR_IMAGE_EAGER_VERIFY, /* the same; damage anywhere is an error */
-  WEIR_IMAGE_BACKGROUND    /* by a thread, besides what is touched */
+  WEIR_IMAGE_BACKGROUND    /* by threads, besides what is touched */
 } weir_image_filling;
 
 typedef struct weir_image_open_config {
   weir_image_filling filling;
   const weir_image_name* names; /* those that it was saved with */
   size_t name_count;
-  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: a thread brings these
+  const char* hot_list; /* what weir_image_hot_list wrote in an earlier run: threads bring these
                            clusters in, before it does others. NULL, or no such file: none */
 } weir_image_open_config;
 

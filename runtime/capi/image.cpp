@@ -61,6 +61,9 @@ Expected<collector::SaveOptions> save_options(weir_mutator* mutator,
   options.codec = *codec;
   options.threads = config.threads;
   options.modules = config.modules;
+  options.compact = config.compact;
+  options.progress = config.progress;
+  options.progress_data = config.progress_data;
   auto names = named(config.names, config.name_count, kSaving);
   if (!names) return Unexpected(names.error());
   options.names = std::move(*names);

@@ -62,7 +62,7 @@ void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry
   const auto add_first = [&](const heap::Found& object) {
     if (is_empty) begin(range);
     is_empty = false;
-    add(object, entry);
+    add(object, object.range.begin, entry);
   };
   if (block.state() == heap::BlockState::large) {
     for (Address at = range.begin; at < range.end();) {
@@ -86,29 +86,39 @@ void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry
   append(entry);
 }
 
-void ClusterSaver::add(const heap::Found& object, image::ClusterEntry& entry) {
-  const Range part = object.range.intersection(range_);
-  std::memcpy(cluster().objects().data() + (part.begin - range_.begin), part.begin.as(), part.size);
+void ClusterSaver::save_compacted(const Compaction& compaction, std::size_t cluster,
+                                  image::ClusterEntry& entry) {
+  begin({saving_.layout_.compact_begin() + cluster * image::kClusterBytes, image::kClusterBytes});
+  compaction.for_each_in(
+      cluster, [&](const heap::Found& object, Address placed) { add(object, placed, entry); });
+  append(entry);
+}
+
+// `placed`: where it begins in the file, if all lay there as it is in the file.
+void ClusterSaver::add(const heap::Found& object, Address placed, image::ClusterEntry& entry) {
+  const Range part = Range{placed, object.range.size}.intersection(range_);
+  std::memcpy(cluster().objects().data() + (part.begin - range_.begin),
+              (object.range.begin + (part.begin - placed)).as(), part.size);
   if (part.end() < range_.end() && *metadata_of(part.end()) == 0)
     *metadata_of(part.end()) = heap::MetadataByte::free_start().value();
-  if (object.range.begin < range_.begin) {
+  if (placed < range_.begin) {
     entry.continues = static_cast<std::uint32_t>(
-        (range_.begin - object.range.begin.align_down(image::kClusterBytes)) /
-        image::kClusterBytes);
+        (range_.begin - placed.align_down(image::kClusterBytes)) / image::kClusterBytes);
   } else {
     const heap::KindTag kind = object.kind;
     *metadata_of(part.begin) = kind.start_byte().value();
     if (kind.number() != 0)
-      *metadata_of(part.begin + heap::kGranuleBytes) = saving_.number_of_[kind.number()];
+      *metadata_of(part.begin + heap::kGranuleBytes) = saving_.layout_.number_of(kind.number());
     Count& count = kind.number() != 0 ? defined[kind.number()]
                                       : built_in[static_cast<std::size_t>(kind.trace_class())];
     ++count.objects;
     count.bytes += object.range.size;
   }
-  trace(object, part);
+  trace(object, placed, part);
 }
 
-void ClusterSaver::trace(const heap::Found& object, Range traced) {
+void ClusterSaver::trace(const heap::Found& object, Address placed, Range part) {
+  displacement_ = placed.value() - object.range.begin.value();
   if (object.kind.trace_class() == heap::TraceClass::callback &&
       space_.kinds().of(object.kind).reaches_off_heap)
     return saving_.fail_with(
@@ -119,7 +129,7 @@ void ClusterSaver::trace(const heap::Found& object, Range traced) {
   if (object.kind.trace_class() == heap::TraceClass::conservative)
     saving_.is_fixed_.store(true, std::memory_order_relaxed);
   else
-    trace_part(object, traced.begin - object.range.begin, traced.end() - object.range.begin);
+    trace_part(object, part.begin - placed, part.end() - placed);
 }
 
 void ClusterSaver::visit_words(Range) {
@@ -127,8 +137,9 @@ void ClusterSaver::visit_words(Range) {
 }
 
 void ClusterSaver::edge(Address slot, Address target) {
-  if (!range_.contains(slot)) return;
-  const std::size_t offset = slot - range_.begin;
+  const Address placed(slot.value() + displacement_);
+  if (!range_.contains(placed)) return;
+  const std::size_t offset = placed - range_.begin;
   const image::SlotFormat format{format_.slot_mask, format_.slot_shift};
   const std::uintptr_t word = offset % kWordBytes == 0 ? cluster().word(offset) : 0;
   const Address address = format.decode(word);
@@ -157,21 +168,28 @@ void ClusterSaver::append(image::ClusterEntry& entry) {
 
 // ---- Images -------------------------------------------------------------------------------------
 
-void ClusterSaver::save_image_cluster(const weir_image& from, Range range,
-                                      std::size_t cluster_index, image::ClusterEntry& entry) {
-  const image::Image& image = *from.image;
+void ClusterSaver::save_image_cluster(const SaveLayout::Part& part, Range range,
+                                      image::ClusterEntry& entry) {
+  const weir_image& from = *part.image;
+  image::Image& image = *from.image;
+  const auto& segment = *image.segments()[part.image_segment];
+  const std::size_t cluster_index =
+      segment.first_cluster + (range.begin - segment.range.begin) / image::kClusterBytes;
   if (image.file().entry(cluster_index).is_absent()) return;
   const bool is_there = image.pager().settled_state(cluster_index) == image::ClusterState::filled;
-  if (!is_there || !from.escaped->is_modified(cluster_index))
-    return copy(from, cluster_index, entry);
+  const bool is_as_saved = !image.pager().has_removed(cluster_index) &&
+                           !(is_there && from.escaped->is_modified(cluster_index));
+  if (part.is_copied && is_as_saved) return copy(from, cluster_index, entry);
+  if (!image.bring_in(range)) return fail_damaged();
   begin(range);
   entry.continues = image.file().entry(cluster_index).continues;
   std::memcpy(cluster().objects().data(), range.begin.as(), range.size);
   const heap::Metadata& metadata = image.segment_of(range.begin)->metadata;
   std::memcpy(cluster().metadata(), metadata.at(range.begin), image::kClusterMetadata);
   number_kinds();
-  image.for_each_object_on(
-      range, [this](const heap::Found& object, Range traced) { trace(object, traced); });
+  image.for_each_object_on(range, [this](const heap::Found& object, Range on) {
+    trace(object, object.range.begin, on);
+  });
   append(entry);
 }
 
@@ -181,20 +199,23 @@ void ClusterSaver::number_kinds() {
   for (std::size_t i = 0; i + 1 < image::kClusterMetadata; ++i)
     if (heap::MetadataByte(metadata[i]).is_object() &&
         !heap::MetadataByte(metadata[i + 1]).is_start() && metadata[i + 1] != 0)
-      metadata[i + 1] = saving_.number_of_[metadata[i + 1]];
+      metadata[i + 1] = saving_.layout_.number_of(metadata[i + 1]);
 }
 
 void ClusterSaver::copy(const weir_image& from, std::size_t cluster_index,
                         image::ClusterEntry& entry) {
   const image::ImageFile& file = from.image->file();
   const auto bytes = file.read(cluster_index, encoded_.span());
-  if (!bytes)
-    return saving_.fail_with(fail(ErrorCode::invalid_argument, kWhat,
-                                  "a cluster of the image that the heap came from is damaged", {},
-                                  "`weir image verify` shows which")
-                                 .value());
+  if (!bytes) return fail_damaged();
   entry = file.entry(cluster_index);
   entry.offset = saving_.writer_->append(*bytes);
+}
+
+void ClusterSaver::fail_damaged() {
+  saving_.fail_with(fail(ErrorCode::invalid_argument, kWhat,
+                         "a cluster of an image that is open is damaged", {},
+                         "`weir image verify` shows which")
+                        .value());
 }
 
 }  // namespace weir::collector

@@ -6,11 +6,11 @@
 #include <array>
 #include <memory>
 
+#include "runtime/collector/compaction.hpp"
+#include "runtime/collector/save_layout.hpp"
 #include "runtime/collector/tracer.hpp"
 #include "runtime/image/cluster.hpp"
 #include "runtime/image/cluster_index.hpp"
-
-struct weir_image;
 
 namespace weir::collector {
 
@@ -22,9 +22,9 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
 
   // Each fills in the cluster's entry, and appends it to the file unless it is absent.
   void save_block(heap::BlockIndex index, image::ClusterEntry& entry);
-  // `cluster` is that of the image.
-  void save_image_cluster(const weir_image& from, Range range, std::size_t cluster,
-                          image::ClusterEntry& entry);
+  void save_compacted(const Compaction& compaction, std::size_t cluster,
+                      image::ClusterEntry& entry);
+  void save_image_cluster(const SaveLayout::Part& part, Range range, image::ClusterEntry& entry);
 
   void edge(Address slot, Address target);
   // Words that may or may not be addresses cannot be translated.
@@ -42,17 +42,19 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
   ClusterSaver(Saving& saving, image::Codec codec);
   Expected<> set_up();
   void begin(Range range);
-  void add(const heap::Found& object, image::ClusterEntry& entry);
-  void trace(const heap::Found& object, Range traced);
+  void add(const heap::Found& object, Address placed, image::ClusterEntry& entry);
+  void trace(const heap::Found& object, Address placed, Range part);
   void append(image::ClusterEntry& entry);
   void copy(const weir_image& from, std::size_t cluster, image::ClusterEntry& entry);
   void number_kinds();
+  void fail_damaged();
   std::uint8_t* metadata_of(Address a) const;
   image::Cluster cluster() { return image::Cluster(std::as_writable_bytes(payload_.span())); }
 
   Saving& saving_;
   const image::Codec codec_;
-  Range range_;  // of the cluster at hand
+  Range range_;                      // of the cluster at hand, where its objects are placed
+  std::uintptr_t displacement_ = 0;  // of the object at hand, from where it lies to its place
   std::unique_ptr<image::Encoder> encoder_;
   os::OffHeapArray<std::uint64_t> payload_;
   os::OffHeapArray<std::byte> encoded_;

@@ -74,11 +74,7 @@ void Collection::prepare() {
 void Collection::scan_remembered(Marker& marker) {
   heap::RememberedSet* remembered = heap_.space_->remembered_set();
   if (remembered == nullptr) return;
-  if (scope_ == Scope::all) {
-    if (heap_.pacing_.wants_generations()) remembered->reset(heap_.space_->frontier());
-    if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
-    return;
-  }
+  if (scope_ == Scope::all) return;
   CardCheck check(*heap_.space_);
   remembered->take(heap_.space_->frontier(), [&](Range run) {
     if (heap_.checks_cards()) check.reported(run);
@@ -159,10 +155,18 @@ void Collection::find_due_finalizers(Marker& marker) {
 }
 
 void Collection::sweep(std::size_t live) {
-  if (scope_ == Scope::young)
+  if (scope_ == Scope::young) {
     heap_.space_->end_young_marking(live);
-  else
-    heap_.space_->end_marking(live, heap_.pacing_.wants_generations());
+  } else {
+    heap_.pacing_.reconsider(allocated_, live);
+    const bool watch = heap_.pacing_.wants_generations();
+    // All that was written has been traced.
+    if (heap::RememberedSet* remembered = heap_.space_->remembered_set(); remembered != nullptr) {
+      if (watch) remembered->reset(heap_.space_->frontier());
+      if (heap_.checks_cards()) CardCheck::clear(*heap_.space_);
+    }
+    heap_.space_->end_marking(live, watch);
+  }
   heap_.for_each_mutator([](Mutator& mutator) { mutator.sweep_held(); });
 }
 

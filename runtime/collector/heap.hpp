@@ -112,6 +112,7 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   friend class Collection;
   friend class Forks;
   friend class Images;
+  friend class SaveLayout;
   friend class Saving;
 
   explicit Heap(const weir_config& config);

@@ -15,10 +15,12 @@ constexpr std::size_t kGreatestNursery = 64 * kMiB;
 constexpr double kWorthIt = 0.85;
 // Cycles differ: the mean has to be below the target.
 constexpr double kOfTarget = 0.75;
-// Minor cycles after which their cost is known.
+// Minor cycles after which their cost is known, and after which it is known where it is far higher.
 constexpr unsigned kEnoughMinors = 6;
+constexpr unsigned kFewMinors = 2;
+constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
-constexpr unsigned kLeastPatience = 2;
+constexpr unsigned kLeastPatience = 8;
 constexpr unsigned kMostPatience = 128;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
@@ -46,14 +48,29 @@ Pacing::Pacing(const weir_config& config)
 void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   minimum_ = minimum_bytes;
   maximum_ = maximum_bytes;
-  const auto grown = static_cast<std::size_t>(static_cast<double>(old_at_full_) * growth_);
-  trigger_ =
-      std::max(std::min(std::max(minimum_, grown), maximum_), old_at_full_ + heap::kBlockBytes);
+  trigger_ = trigger_after(old_at_full_);
+}
+
+std::size_t Pacing::trigger_after(std::size_t live) const {
+  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * growth_);
+  return std::max(std::min(std::max(minimum_, grown), maximum_), live + heap::kBlockBytes);
 }
 
 std::size_t Pacing::budget_bytes() const {
   const std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
+}
+
+void Pacing::reconsider(std::size_t allocated, std::size_t live) {
+  if (!generations_ || has_generations_ || !is_building() || !may_come_back_) return;
+  if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
+  wants_generations_ = true;
+  may_come_back_ = false;
+}
+
+void Pacing::forget_minors() {
+  minors_ = 0;
+  minor_ns_ = minor_allocated_ = minor_promoted_ = mutators_ns_ = {};
 }
 
 void Pacing::add(const Cycle& cycle) {
@@ -74,7 +91,8 @@ void Pacing::add_full(const Cycle& cycle) {
   set_limits(minimum_, maximum_);
   if (has_generations_ != wants_generations_) {
     has_generations_ = wants_generations_;
-    minors_ = fulls_without_ = 0;
+    fulls_without_ = 0;
+    if (has_generations_) forget_minors();
   } else if (!has_generations_) {
     ++fulls_without_;
   }
@@ -82,6 +100,7 @@ void Pacing::add_full(const Cycle& cycle) {
 
 void Pacing::add_minor(const Cycle& cycle) {
   if (cycle.allocated < nursery_ / 2) return;  // somebody asked for it
+  if (cycle.allocated > nursery_ * 2) return;  // most of it was one large object
   ++minors_;
   minor_ns_.add_time(static_cast<double>(cycle.cost_ns + cycle.trap_ns));
   minor_allocated_.add(static_cast<double>(cycle.allocated));
@@ -110,21 +129,21 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
 }
 
-double Pacing::full_ns() const {
-  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
-  return full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
-}
-
 // For each byte allocated. Without generations a full cycle comes each time that what was allocated
 // since the last one fills the heap up to the trigger; with them, each time that what was promoted
 // does.
 bool Pacing::are_full_cycles_cheaper() const {
-  if (!may_measure_ || !full_ns_per_byte_.is_known || minors_ < kEnoughMinors) return false;
+  if (!may_measure_ || !full_ns_per_byte_.is_known) return false;
+  const bool is_sure = !is_building() || !may_come_back_;  // what it costs now tells what it will
+  if (minors_ < (is_sure ? kFewMinors : kEnoughMinors)) return false;
   const double allocated = std::max(1.0, minor_allocated_.value);
-  const double without = full_ns() / growth_of(trigger_, old_at_full_);
+  const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
+  const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
+  const double without = full_ns / growth_of(trigger_after(marked), marked);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
-  return mutators + without < kWorthIt * (mutators + with);
+  const double worth = minors_ < kEnoughMinors ? kFarFromIt : kWorthIt;
+  return mutators + without < worth * (mutators + with);
 }
 
 void Pacing::choose(const Cycle& cycle) {
@@ -148,7 +167,10 @@ void Pacing::choose(const Cycle& cycle) {
   } else {
     next_ = Scope::young;
     why_ = observe::Reason::nursery;
-    if (minors_ > 4 * kEnoughMinors) patience_ = kLeastPatience;
+    if (minors_ > 4 * kEnoughMinors) {
+      patience_ = kLeastPatience;
+      may_come_back_ = true;
+    }
   }
 }
 

@@ -41,6 +41,9 @@ class Pacing {
     std::size_t external = 0;    // bytes outside the heap that objects keep alive, now
   };
   void add(const Cycle& cycle);
+  // Of a full cycle, before it sweeps and arms: what was allocated since the cycle before, and what
+  // lives now, in bytes. A heap that is no longer built gets its generations back.
+  void reconsider(std::size_t allocated, std::size_t live);
   void set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes);
 
   bool has_generations() const { return has_generations_; }      // old memory is watched
@@ -56,21 +59,29 @@ class Pacing {
   // A mean that forgets: each sample weighs a quarter.
   struct Mean {
     double value = 0;
+    double last_ns = 0;
     bool is_known = false;
     void add(double sample) {
       value = is_known ? value + (sample - value) / 4 : sample;
       is_known = true;
     }
-    // Counts as no more than twice the mean so far: a virtual machine may lose its processor.
-    void add_time(double ns) { add(is_known && value > 0 ? std::min(ns, 2 * value) : ns); }
+    // A virtual machine may lose its processor: what is more than twice the mean so far counts in
+    // full the second time.
+    void add_time(double ns) {
+      add(is_known ? std::min(ns, std::max(2 * value, last_ns)) : ns);
+      last_ns = ns;
+    }
   };
 
   void add_full(const Cycle& cycle);
   void add_minor(const Cycle& cycle);
+  void forget_minors();  // those to come may cost something else
   void resize_nursery(const Cycle& cycle);
   void choose(const Cycle& cycle);
-  double full_ns() const;
+  // What is old may grow up to there, where a full cycle left that.
+  std::size_t trigger_after(std::size_t live) const;
   bool are_full_cycles_cheaper() const;
+  bool is_building() const { return minor_promoted_.value > minor_allocated_.value / 2; }
 
   std::size_t minimum_;
   std::size_t maximum_;
@@ -92,9 +103,11 @@ class Pacing {
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;
+  bool may_come_back_ = true;  // before that, once: what survives minor cycles may die soon after
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;
+  // Of minor cycles: the last ones, where there are none now.
   Mean minor_ns_, minor_allocated_, minor_promoted_, mutators_ns_;
   Mean full_ns_per_byte_;  // of what it marks
 };

@@ -25,18 +25,16 @@ std::uint64_t random_id() {
 
 }  // namespace
 
-Saving::Saving(Heap& heap, const SaveOptions& options) : heap_(heap), options_(options) {}
+Saving::Saving(Heap& heap, const SaveOptions& options)
+    : heap_(heap), options_(options), layout_(heap) {}
 Saving::~Saving() = default;
 
 Expected<> Saving::prepare(const std::string& path) {
   images_ = heap_.images_.size();
   if (auto right = check_roots(); !right) return right;
-  if (heap_.images_.size() > 1)
-    return fail(ErrorCode::unsupported, kWhat,
-                "the heap has several images open, and their files "
-                "use the same addresses for different things");
-  if (auto done = number_kinds(); !done) return done;
-  if (auto done = place_outside(); !done) return done;
+  if (auto done = layout_.prepare(options_.names, options_.modules, options_.compact); !done)
+    return done;
+  if (options_.compact) compaction_.emplace(heap_);
   const unsigned threads =
       options_.threads != 0 ? std::min(options_.threads, heap_.team_.size()) : heap_.team_.size();
   for (unsigned i = 0; i < threads; ++i) {
@@ -64,127 +62,14 @@ Expected<> Saving::check_roots() const {
   return {};
 }
 
-// Numbers of the image that is copied from stay what they are.
-Expected<> Saving::number_kinds() {
-  const heap::Kinds& kinds = heap_.space().kinds();
-  std::array<bool, heap::Kinds::kMaxKinds + 1> is_taken{};
-  if (heap_.images_.size() != 0) {
-    const auto& known = heap_.images_[0].image->conversion().kinds.kinds;
-    for (std::size_t number = 1; number < known.size(); ++number) {
-      if (known[number].number == 0) continue;
-      number_of_[known[number].number] = static_cast<std::uint8_t>(number);
-      is_taken[number] = true;
-    }
-  }
-  std::uint8_t next = 1;
-  for (std::size_t number = 1; number < kinds.count(); ++number) {
-    if (number_of_[number] == 0) {
-      while (is_taken[next]) ++next;
-      is_taken[next] = true;
-      number_of_[number] = next;
-    }
-    const heap::Kind& kind = kinds.by_number(static_cast<std::uint8_t>(number));
-    if (kind.name.size() > image::kMostNameBytes) return invalid("a kind has a very long name");
-    kinds_.push_back(
-        {number_of_[number], kind.tag.trace_class(), kind.name, kind.bitmap_words, kind.bitmap});
-  }
-  return {};
-}
-
-Address Saving::free_place(std::size_t bytes, Address wanted) const {
-  Range place{wanted, bytes};
-  const auto is_moved = [&](Range taken) {
-    if (!place.overlaps(taken)) return false;
-    place.begin = taken.end().align_up(image::kClusterBytes);
-    return true;
-  };
-  for (bool moved = true; moved;) {
-    moved = std::ranges::any_of(parts_, [&](const Part& part) {
-      return is_moved({part.saved, part.range.size});
-    });
-    moved = moved || std::ranges::any_of(outside_, [&](const image::Outside& outside) {
-              return is_moved(outside.saved);
-            });
-  }
-  return place.begin;
-}
-
-void Saving::add_outside(image::Outside outside, Range here) {
-  to_saved_.add(here, outside.saved.begin);
-  outside_.push_back(std::move(outside));
-}
-
-// Everything that words may lead to, and what the file calls it.
-Expected<> Saving::place_outside() {
-  using By = image::Outside::By;
-  const heap::Region& region = heap_.space().region();
-  std::vector<image::Module> modules;
-  if (options_.modules) modules = image::loaded_modules();
-  const auto add_known = [&](By by) {  // by the image that is copied from
-    if (heap_.images_.size() == 0) return;
-    const image::Image& image = *heap_.images_[0].image;
-    for (const image::Outside& outside : image.file().directory().outside)
-      if (outside.by == by)
-        if (const auto here = image.outside_here(outside))
-          add_outside(outside, {*here, outside.saved.size});
-  };
-  const auto is_known = [&](By by, const std::string& key) {
-    return std::ranges::any_of(outside_, [&](const image::Outside& outside) {
-      return outside.by == by && (by == By::name ? outside.name : outside.build_id) == key;
-    });
-  };
-  if (heap_.images_.size() != 0) {
-    const weir_image& image = heap_.images_[0];
-    for (std::size_t i = 0; i < image.image->segments().size(); ++i) {
-      const auto& segment = *image.image->segments()[i];
-      parts_.push_back({segment.range, segment.saved.begin, &image, i, 0});
-      to_saved_.add(segment.range, segment.saved.begin);
-    }
-  }
-  add_known(By::name);
-  add_known(By::module);
-  known_outside_ = outside_.size();
-  to_saved_.add(region.range(), free_place(region.range().size, region.range().begin));
-  for (const image::NamedRange& named : options_.names) {
-    if (named.range.empty() || named.name.empty() || named.name.size() > image::kMostNameBytes)
-      return invalid("a named range is empty, or has no name");
-    if (is_known(By::name, named.name)) continue;
-    add_outside({By::name,
-                 named.name,
-                 {},
-                 {free_place(named.range.size, named.range.begin), named.range.size}},
-                named.range);
-  }
-  for (const image::Module& module : modules) {
-    if (module.build_id.empty()) {
-      without_id_.push_back(module.range);
-      continue;
-    }
-    if (is_known(By::module, module.build_id)) continue;
-    add_outside({By::module, module.name, module.build_id, module.range}, module.range);
-  }
-  is_used_ = std::make_unique<std::atomic<bool>[]>(outside_.size());
-  parts_.reserve(parts_.size() + 1);  // for the region's, when nothing may be allocated
-  if (parts_.size() + 1 > image::kMostSegments)
-    return fail(ErrorCode::unsupported, kWhat,
-                "it would be the 64th image that was saved from one that was opened");
-  return {};
-}
-
+// What the file calls an address; nothing: it leads to what is not translated.
 std::optional<Address> Saving::to_saved(Address address) {
-  const auto saved = to_saved_(address);
-  if (!saved) {
-    for (const Range& module : without_id_)
-      if (module.contains(address))
-        fail_with(fail(ErrorCode::unsupported, kWhat,
-                       "a slot refers to a library that was linked without a build id",
-                       {address, 1}, "Link it with -Wl,--build-id, or give the address a name")
-                      .value());
-    return saved;
-  }
-  for (std::size_t i = 0; i < outside_.size(); ++i)
-    if (outside_[i].saved.contains(*saved)) is_used_[i].store(true, std::memory_order_relaxed);
-  return saved;
+  if (const auto known = layout_.in_region(address)) return known;
+  if (compaction_ && compaction_->contains(address)) return compaction_->to_saved(address);
+  const auto saved = layout_.to_saved(address);
+  if (saved) return *saved;
+  fail_with(saved.error());
+  return std::nullopt;
 }
 
 void Saving::fail_with(const Error& error) {
@@ -197,11 +82,28 @@ void Saving::fail_with(const Error& error) {
 void Saving::run() {
   if (heap_.images_.size() != images_)
     return fail_with(fail(ErrorCode::busy, kWhat, "an image was opened at the same time").value());
-  heap_.space().begin_marking();
-  mark_reachable();
-  lay_out();
+  if (compaction_) {
+    compact();
+  } else {
+    heap_.space().begin_marking();
+    mark_reachable();
+    lay_out();
+  }
+  make_index();
   if (!has_failed_) heap_.team_.run(heap_.team_.size(), [this](unsigned index) { encode(index); });
-  heap_.space().undo_marking();
+  if (!compaction_) heap_.space().undo_marking();
+  if (!has_failed_) tell_progress(index_.size());
+}
+
+void Saving::tell_progress(std::size_t done) const {
+  if (options_.progress != nullptr) options_.progress(done, index_.size(), options_.progress_data);
+}
+
+void Saving::compact() {
+  if (auto done = compaction_->trace(options_.roots); !done) return fail_with(done.error());
+  if (auto done = compaction_->place(layout_.compact_begin()); !done)
+    return fail_with(done.error());
+  layout_.add_compact(compaction_->clusters() * image::kClusterBytes);
 }
 
 void Saving::mark_reachable() {
@@ -235,17 +137,13 @@ void Saving::lay_out() {
     first = std::min(first, i);
     past = i + 1;
   }
-  if (past != 0) {
-    const Range range = Range::between(region.range_of(heap::BlockIndex(first)).begin,
-                                       region.range_of(heap::BlockIndex(past - 1)).end());
-    parts_.push_back({range, *to_saved_(range.begin), nullptr, 0, 0});
-  }
-  std::ranges::sort(parts_, {}, &Part::saved);
-  std::size_t clusters = 0;
-  for (Part& part : parts_) {
-    part.first_cluster = clusters;
-    clusters += part.range.size / image::kClusterBytes;
-  }
+  if (past != 0)
+    layout_.add_region(Range::between(region.range_of(heap::BlockIndex(first)).begin,
+                                      region.range_of(heap::BlockIndex(past - 1)).end()));
+}
+
+void Saving::make_index() {
+  const std::size_t clusters = layout_.number_clusters();
   if (clusters > image::kMostClusters)
     return fail_with(fail(ErrorCode::unsupported, kWhat, "an image has at most 1 TiB").value());
   auto index = os::OffHeapArray<image::ClusterEntry>::create(clusters);
@@ -258,17 +156,18 @@ void Saving::encode(unsigned worker) {
   for (std::size_t cluster = next_.fetch_add(1); cluster < index_.size();
        cluster = next_.fetch_add(1)) {
     if (has_failed_.load(std::memory_order_relaxed)) return;
-    const auto part = std::ranges::upper_bound(parts_, cluster, {}, &Part::first_cluster) - 1;
-    const Range range{part->range.begin + (cluster - part->first_cluster) * image::kClusterBytes,
-                      image::kClusterBytes};
-    if (part->image == nullptr) {
-      savers_[worker]->save_block(heap_.space().region().block_of(range.begin), index_[cluster]);
+    if (worker == 0) tell_progress(cluster);
+    if (compaction_) {
+      savers_[worker]->save_compacted(*compaction_, cluster, index_[cluster]);
       continue;
     }
-    const auto& segment = *part->image->image->segments()[part->image_segment];
-    savers_[worker]->save_image_cluster(*part->image, range,
-                                        segment.first_cluster + (cluster - part->first_cluster),
-                                        index_[cluster]);
+    const SaveLayout::Part& part = layout_.part_of(cluster);
+    const Range range{part.range.begin + (cluster - part.first_cluster) * image::kClusterBytes,
+                      image::kClusterBytes};
+    if (part.image == nullptr)
+      savers_[worker]->save_block(heap_.space().region().block_of(range.begin), index_[cluster]);
+    else
+      savers_[worker]->save_image_cluster(part, range, index_[cluster]);
   }
 }
 
@@ -278,64 +177,74 @@ Expected<> Saving::finish() {
   if (has_failed_) return Unexpected(error_);
   image::Directory directory;
   image::Header header;
-  if (heap_.images_.size() != 0) {
-    const image::ImageFile& file = heap_.images_[0].image->file();
-    directory.counts = file.directory().counts;
-    header.objects = file.header().objects;
-    header.object_bytes = file.header().object_bytes;
-    header.is_fixed = file.header().is_fixed;
-  }
-  const auto count = [&](std::uint8_t number, heap::TraceClass trace,
-                         const ClusterSaver::Count& more) {
-    if (more.objects == 0) return;
-    header.objects += more.objects;
-    header.object_bytes += more.bytes;
-    const auto known = std::ranges::find_if(directory.counts, [&](const image::SavedCount& c) {
-      return c.number == number && c.trace == trace;
-    });
-    if (known == directory.counts.end()) {
-      directory.counts.push_back({number, trace, more.objects, more.bytes});
-    } else {
-      known->objects += more.objects;
-      known->bytes += more.bytes;
-    }
-  };
-  for (const auto& saver : savers_) {
-    for (std::size_t trace = 0; trace < saver->built_in.size(); ++trace)
-      count(0, static_cast<heap::TraceClass>(trace), saver->built_in[trace]);
-    for (std::size_t number = 1; number < heap_.space().kinds().count(); ++number)
-      count(number_of_[number],
-            heap_.space().kinds().by_number(static_cast<std::uint8_t>(number)).tag.trace_class(),
-            saver->defined[number]);
-  }
+  header.is_fixed = is_fixed_;
+  count_objects(header, directory.counts);
+  if (header.is_fixed && (compaction_ || !layout_.is_in_place()))
+    return fail(ErrorCode::unsupported, kWhat,
+                "it has conservative objects, and something has another address in the file", {},
+                "Open images at their own addresses, and do not save compact");
   std::set<std::string> names;
-  for (const image::SavedKind& kind : kinds_) {
+  for (const image::SavedKind& kind : layout_.kinds()) {
     const auto known = std::ranges::find(directory.counts, kind.number, &image::SavedCount::number);
     if (known == directory.counts.end()) continue;
     if (!names.insert(kind.name).second)
       return invalid("two kinds are called '" + kind.name + "', and could not be told apart");
     directory.kinds.push_back(kind);
   }
-  for (const Part& part : parts_) {
-    const std::uint64_t identity = part.image != nullptr
+  for (const SaveLayout::Part& part : layout_.parts()) {
+    const std::uint64_t identity = compaction_ ? random_id()
+                                   : part.image != nullptr
                                        ? part.image->image->segments()[part.image_segment]->identity
                                        : heap_.identity_of(part.range.begin);
     directory.segments.push_back({{part.saved, part.range.size}, identity});
   }
-  for (std::size_t i = 0; i < outside_.size(); ++i)
-    if (is_used_[i] || i < known_outside_) directory.outside.push_back(outside_[i]);
+  directory.outside = layout_.used_outside();
   for (const auto& [name, object] : options_.roots)
-    directory.roots.push_back(
-        {name, object != Address() ? to_saved_(object).value_or(Address()) : Address()});
+    directory.roots.push_back({name, to_saved(object).value_or(Address())});
   directory.user_data = options_.user_data;
 
   header.page_bytes = static_cast<std::uint32_t>(os::page_size());
-  header.is_fixed = header.is_fixed || is_fixed_;
   header.image_id = random_id();
   header.slot_mask = heap_.format().slot_mask;
   header.slot_shift = heap_.format().slot_shift;
   header.conservative_mask = heap_.format().conservative_mask;
   return writer_->finish(header, directory, index_.span());
+}
+
+// What is copied of images, and what was made of the heap; compact, all was made.
+void Saving::count_objects(image::Header& header, std::vector<image::SavedCount>& counts) const {
+  const heap::Kinds& kinds = heap_.space().kinds();
+  const auto count = [&](std::uint8_t number, heap::TraceClass trace, std::uint64_t objects,
+                         std::uint64_t bytes) {
+    if (objects == 0) return;
+    header.objects += objects;
+    header.object_bytes += bytes;
+    const auto known = std::ranges::find_if(
+        counts, [&](const image::SavedCount& c) { return c.number == number && c.trace == trace; });
+    if (known == counts.end()) {
+      counts.push_back({number, trace, objects, bytes});
+    } else {
+      known->objects += objects;
+      known->bytes += bytes;
+    }
+  };
+  for (std::size_t i = 0; i < images_ && !compaction_; ++i) {
+    const image::Image& image = *heap_.images_[i].image;
+    header.is_fixed = header.is_fixed || image.file().header().is_fixed;
+    for (const image::SavedCount& had : image.file().directory().counts)
+      count(layout_.number_of(image.conversion().kinds.kinds[had.number].number), had.trace,
+            had.objects, had.bytes);
+  }
+  for (const auto& saver : savers_) {
+    for (std::size_t trace = 0; trace < saver->built_in.size(); ++trace)
+      count(0, static_cast<heap::TraceClass>(trace), saver->built_in[trace].objects,
+            saver->built_in[trace].bytes);
+    for (std::size_t number = 1; number < kinds.count(); ++number) {
+      const heap::Kind& kind = kinds.by_number(static_cast<std::uint8_t>(number));
+      count(layout_.number_of(static_cast<std::uint8_t>(number)), kind.tag.trace_class(),
+            saver->defined[number].objects, saver->defined[number].bytes);
+    }
+  }
 }
 
 }  // namespace weir::collector

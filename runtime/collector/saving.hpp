@@ -7,20 +7,21 @@
 //
 // Blocks are saved as they are, what is not reachable being zeros; objects keep their addresses
 // (docs/image.md). Of an open image, clusters that were not written are copied as they are in its
-// file.
+// file (SaveLayout says of which).
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "runtime/collector/images.hpp"
+#include "runtime/collector/compaction.hpp"
+#include "runtime/collector/save_layout.hpp"
 #include "runtime/image/codec.hpp"
 #include "runtime/image/image_writer.hpp"
-#include "runtime/image/modules.hpp"
 
 namespace weir::collector {
 
@@ -33,6 +34,9 @@ struct SaveOptions {
   std::vector<image::NamedRange> names;
   bool modules = true;  // slots that point into the program or its libraries are translated
   std::vector<std::byte> user_data;
+  bool compact = false;              // only what the roots reach, of images too, moved together
+  weir_progress progress = nullptr;  // called by the thread that saves, the world stopped
+  void* progress_data = nullptr;
 };
 
 class Saving {
@@ -46,41 +50,24 @@ class Saving {
 
  private:
   friend class ClusterSaver;
-  // A range of clusters of the file that is to be.
-  struct Part {
-    Range range;                        // here
-    Address saved;                      // in the file
-    const weir_image* image = nullptr;  // nullptr: of the region
-    std::size_t image_segment = 0;
-    std::size_t first_cluster = 0;
-  };
-
   Expected<> check_roots() const;
-  Expected<> number_kinds();
-  Expected<> place_outside();
-  void add_outside(image::Outside outside, Range here);
-  // What the file calls an address; nothing: it leads to what is not translated.
-  std::optional<Address> to_saved(Address address);
-  Address free_place(std::size_t bytes, Address wanted) const;
   void mark_reachable();
+  void compact();
+  std::optional<Address> to_saved(Address address);
   void lay_out();
+  void make_index();
+  void tell_progress(std::size_t done) const;
   void encode(unsigned worker);
   void fail_with(const Error& error);
+  void count_objects(image::Header& header, std::vector<image::SavedCount>& counts) const;
 
   Heap& heap_;
   const SaveOptions& options_;
   std::size_t images_ = 0;  // that were open when it was prepared
   std::unique_ptr<image::ImageWriter> writer_;
   std::vector<std::unique_ptr<ClusterSaver>> savers_;  // by worker
-  // Numbers of kinds in the file, by those of the heap.
-  std::array<std::uint8_t, heap::Kinds::kMaxKinds + 1> number_of_{};
-  std::vector<image::SavedKind> kinds_;
-  std::vector<image::Outside> outside_;
-  std::size_t known_outside_ = 0;                 // of outside_, the first: an open image's
-  std::unique_ptr<std::atomic<bool>[]> is_used_;  // of outside_
-  std::vector<Range> without_id_;                 // modules that nothing can be relative to
-  image::Translation to_saved_;
-  std::vector<Part> parts_;  // by saved address; room for the region's is made beforehand
+  SaveLayout layout_;
+  std::optional<Compaction> compaction_;
   os::OffHeapArray<image::ClusterEntry> index_;
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> is_fixed_{false};

@@ -45,7 +45,7 @@ weir_config default_config() {
   weir_config config{};
   config.minimum_bytes = std::size_t{24} << 20;
   config.maximum_bytes = half_of_memory();
-  config.growth = 1.5;
+  config.growth = 1.75;
   config.generations = true;
   config.pause_target_ns = 2'000'000;
   config.huge_pages = WEIR_HUGE_PAGES_PREFER;

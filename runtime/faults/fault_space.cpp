@@ -30,10 +30,28 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
   const Answerers& who = entry->value;
   const bool missing = who.source != nullptr && !who.source->is_filled(who.offset_of(page));
   if (missing) return fill(*entry, {page, may_be_write, false}, Delivery::sigbus);
+  if (who.source != nullptr)
+    if (const auto answer = fill_removed(*entry, page)) return *answer;
   // Another thread brought the page in meanwhile, and this one only wants to read it.
   if (who.writes == nullptr || !may_be_write)
     return who.source != nullptr ? Answer::resolved : Answer::unknown;
   return let_write(*entry, page);
+}
+
+// Nobody tells of MADV_DONTNEED here either: a page that was filled and is missing was given back.
+// It arrives unarmed, and so counts as written. Nothing: it is there.
+std::optional<Answer> FaultSpace::fill_removed(const Table::Entry& entry, Address page) noexcept {
+  switch (descriptor_.zeropage({page, os::page_size()}).outcome) {
+    case UffdOutcome::done:
+      tell_removed(entry, {page, os::page_size()});
+      return Answer::resolved;
+    case UffdOutcome::again:
+      return Answer::retry_later;
+    case UffdOutcome::no_memory:
+      return Answer::unknown;
+    default:
+      return std::nullopt;
+  }
 }
 
 Answer FaultSpace::let_write(const Table::Entry& entry, Address page) noexcept {
@@ -62,11 +80,13 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery 
   // also where the kernel reports poison as it reports missing pages (no CONFIG_MEMORY_FAILURE).
   const Answer lost = by == Delivery::sigbus ? Answer::unknown : Answer::resolved;
   constexpr int kPatience = 3;  // a memory cgroup at its limit may have room a moment later
+  bool has_memory = true;
   for (int tries = 0; tries < kPatience; ++tries) {
     switch (who.source->fill(who.offset_of(fault.address), filler)) {
       case UffdOutcome::again:
         return Answer::retry_later;
       case UffdOutcome::no_memory:
+        has_memory = false;
         continue;
       case UffdOutcome::no_such_process:
         process_is_gone = true;
@@ -84,6 +104,12 @@ Answer FaultSpace::fill(const Table::Entry& entry, const Fault& fault, Delivery 
     }
   }
   if (!is_remote && !is_intact()) stop_if_lazy();  // another file has the number by now
+  if (!has_memory)
+    os::say(
+        "there is no memory for a missing page (a memory cgroup at its limit, perhaps); who "
+        "touches "
+        "it gets SIGBUS",
+        fault.address);
   // Never wrong bytes: the toucher gets SIGBUS, or everybody stops.
   switch (filler.poison(who.offset_of(fault.address), os::page_size())) {
     case UffdOutcome::again:
@@ -132,11 +158,14 @@ FaultSpace::Table FaultSpace::unmapped(const UnmapEvent& event) const {
 void FaultSpace::on_remove(const RemoveEvent& event) {
   for (const Table::Entry& entry : table) {
     const Range gone = entry.range.intersection(event.range);
-    if (gone.empty()) continue;
-    if (entry.value.source != nullptr)
-      entry.value.source->removed(entry.value.offset_of(gone.begin), gone.size);
-    if (entry.value.writes != nullptr) entry.value.writes->on_removed(gone);
+    if (!gone.empty()) tell_removed(entry, gone);
   }
+}
+
+void FaultSpace::tell_removed(const Table::Entry& entry, Range gone) noexcept {
+  if (entry.value.source != nullptr)
+    entry.value.source->removed(entry.value.offset_of(gone.begin), gone.size);
+  if (entry.value.writes != nullptr) entry.value.writes->on_removed(gone);
 }
 
 void FaultSpace::on_unmap(const UnmapEvent& event) {

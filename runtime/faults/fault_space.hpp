@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 #include <weir/barrier.hpp>
 #include <weir/userfaultfd.hpp>
@@ -87,6 +88,8 @@ class FaultSpace {
 
  private:
   Answer let_write(const Table::Entry& entry, Address page) noexcept;
+  std::optional<Answer> fill_removed(const Table::Entry& entry, Address page) noexcept;
+  void tell_removed(const Table::Entry& entry, Range gone) noexcept;
   Answer fill(const Table::Entry& entry, const Fault& fault, Delivery by) noexcept;
   bool is_userfaultfd() const;
 

@@ -23,7 +23,8 @@ class PageSource {
   virtual UffdOutcome fill(std::size_t offset, PageFiller& filler) noexcept = 0;
   // True once the page has been brought in. Asked with SIGBUS delivery, where nobody says whether a
   // fault is a missing page or a protected one, and at the range's release. A source that never
-  // says true costs a fill in vain there, no more; one that says so too early shows zeros.
+  // says true costs a fill in vain there, no more; one that says so too early shows zeros, since
+  // such a page that is missing with SIGBUS was given back, and removed() is called for it.
   virtual bool is_filled(std::size_t offset) const noexcept = 0;
   // The program gave the memory back (MADV_DONTNEED, MADV_REMOVE): from now on it reads as zeros.
   virtual void removed(std::size_t offset, std::size_t bytes) noexcept = 0;

@@ -41,7 +41,7 @@ class RememberedSet {
   // run is armed again already, or hot.
   using Scan = os::FunctionRef<bool(Range run)>;
   void take(std::size_t frontier, Scan scan);
-  // Everything is about to be traced: what was written is armed again, and hot memory left as it
+  // Everything has been traced: what was written is armed again, and hot memory left as it
   // is.
   void reset(std::size_t frontier);
 

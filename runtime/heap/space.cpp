@@ -34,7 +34,6 @@ Expected<> Space::watch(barrier::Barrier& barrier, bool may_measure) {
   auto remembered = RememberedSet::create(region_, barrier, may_measure);
   if (!remembered) return Unexpected(remembered.error());
   remembered_ = std::move(*remembered);
-  watches_ = true;
   return {};
 }
 
@@ -175,14 +174,12 @@ std::optional<BlockIndex> Space::take_whole(bool leaf, Memory memory) {
   return index;
 }
 
-std::size_t Space::least_granules(Holes holes, bool leaf) const {
-  if (holes == Holes::nearly_all) return kBlockGranules / 8 * 7;
-  return holes == Holes::enough && watches_ && !leaf ? kBlockGranules / 4 : 0;
-}
-
 // `most`: blocks that are looked at in vain.
 std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                                  std::size_t most) {
+  const std::size_t least = holes == Holes::nearly_all        ? kBlockGranules / 8 * 7
+                            : holes == Holes::enough && !leaf ? kBlockGranules / 4
+                                                              : 0;
   for (std::size_t tries = 0; tries < most; ++tries) {
     std::optional<BlockIndex> index;
     bool is_swept = false;
@@ -199,7 +196,7 @@ std::optional<BlockIndex> Space::take_with_holes(bool leaf, std::size_t granules
     Range to_disarm;
     {
       const std::lock_guard guard(lock_);
-      if (block.longest_run < granules || block.usable_granules < least_granules(holes, leaf)) {
+      if (block.longest_run < granules || block.usable_granules < least) {
         block.become(BlockState::swept);
         continue;
       }
@@ -406,7 +403,6 @@ void Space::arm_large(LargeObject& object) {
 }
 
 void Space::end_marking(std::size_t live, bool watch) {
-  watches_ = watch && remembered_ != nullptr;
   large_.sweep(epoch_, [this, watch](LargeObject& object) {
     if (watch) arm_large(object);
   });

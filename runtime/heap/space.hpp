@@ -158,9 +158,8 @@ class Space {
   enum class Memory { used, fresh };
   std::optional<BlockIndex> take_whole(bool leaf, Memory memory);
   // How much of a block its holes have to be: nearly all; enough to be worth the scan of its old
-  // objects, where there will be one; anything.
+  // objects, if they are scanned at all; anything.
   enum class Holes { nearly_all, enough, any };
-  std::size_t least_granules(Holes holes, bool leaf) const;
   std::optional<BlockIndex> take_with_holes(bool leaf, std::size_t granules, Holes holes,
                                             std::size_t most);
   void spend(std::size_t bytes);
@@ -190,7 +189,6 @@ class Space {
   std::mutex lock_;
   unsigned epoch_ = 1;
   bool poison_;
-  bool watches_ = false;  // what becomes old, from the last collection on
   std::size_t used_ = 0;
   std::size_t budget_ = 0;
   std::size_t size_ = 0;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <new>
 #include <system_error>
 
@@ -13,38 +14,35 @@ Expected<std::unique_ptr<BackgroundFill>> BackgroundFill::start(Image& image,
                                                                 std::vector<std::uint32_t> first,
                                                                 bool then_all) {
   std::unique_ptr<BackgroundFill> fill(new BackgroundFill(image, std::move(first), then_all));
-  const os::BlockedSignals blocked;  // which the thread inherits
-  try {
-    fill->thread_ = std::thread([self = fill.get()] { self->run(); });
-  } catch (const std::system_error& error) {
-    return system_error(error.code().value(), "starting the thread that fills an image");
+  const unsigned threads = std::max(2u, std::thread::hardware_concurrency() / 2);
+  const os::BlockedSignals blocked;  // which the threads inherit
+  for (unsigned i = 0; i < threads; ++i) {
+    try {
+      fill->threads_.emplace_back([self = fill.get()] { self->run(); });
+    } catch (const std::system_error& error) {
+      if (i > 0) break;  // fewer do it, too
+      return system_error(error.code().value(), "starting the threads that fill an image");
+    }
+    ::pthread_setname_np(fill->threads_.back().native_handle(), "weir-ahead");
   }
-  ::pthread_setname_np(fill->thread_.native_handle(), "weir-ahead");
   return fill;
 }
 
 BackgroundFill::~BackgroundFill() {
   is_ending_ = true;
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 void BackgroundFill::after_fork_in_child() {
-  new (&thread_) std::thread;  // nothing to join
-  is_done_ = true;
+  new (&threads_) std::vector<std::thread>;  // nothing to join
 }
 
 void BackgroundFill::run() {
   const Pager::Ahead ahead;
-  for (const std::uint32_t cluster : first_) {
-    if (is_ending_) break;
-    (void)image_.bring_in(image_.range_of(cluster));
-  }
-  for (std::uint32_t cluster = 0; then_all_ && cluster < image_.file().clusters(); ++cluster) {
-    if (is_ending_) break;
-    (void)image_.bring_in(image_.range_of(cluster));
-  }
-  is_done_ = true;
-  is_done_.notify_all();
+  for (std::size_t step = next_.fetch_add(1); step < count_ && !is_ending_;
+       step = next_.fetch_add(1))
+    (void)image_.bring_in(
+        image_.range_of(step < first_.size() ? first_[step] : step - first_.size()));
 }
 
 }  // namespace weir::image

@@ -1,5 +1,6 @@
-// A thread that brings clusters of an image in before anybody touches them: those of a hot list, in
-// its order, then perhaps all others. It ends by itself; what is damaged is left to who touches it.
+// Threads that bring clusters of an image in before anybody touches them: those of a hot list, in
+// its order, then perhaps all others. Several, so that they get ahead of who runs into them in the
+// same order. They end by themselves; what is damaged is left to who touches it.
 #pragma once
 
 #include <atomic>
@@ -19,21 +20,22 @@ class BackgroundFill {
                                                          std::vector<std::uint32_t> first,
                                                          bool then_all);
   ~BackgroundFill();
-  // There is no thread, and there will be none: a child inflates nothing ahead.
+  // There are no threads, and there will be none: a child inflates nothing ahead.
   void after_fork_in_child();
-  void wait() const { is_done_.wait(false); }  // until it has done all it is to do
 
  private:
   BackgroundFill(Image& image, std::vector<std::uint32_t> first, bool then_all)
-      : image_(image), first_(std::move(first)), then_all_(then_all) {}
+      : image_(image),
+        first_(std::move(first)),
+        count_(first_.size() + (then_all ? image.file().clusters() : 0)) {}
   void run();
 
   Image& image_;
   const std::vector<std::uint32_t> first_;
-  const bool then_all_;
+  const std::size_t count_;  // of steps: the first, then all
+  std::atomic<std::size_t> next_{0};
   std::atomic<bool> is_ending_{false};
-  std::atomic<bool> is_done_{false};
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace weir::image

@@ -113,11 +113,14 @@ Expected<Header> decode_header(Bytes bytes, std::uint64_t actual_bytes) {
   header.object_bytes = in.u64();
   const Bytes unused = in.bytes(in.left() - 4);
 
-  if (header.page_bytes != os::page_size() || cluster != kClusterBytes ||
-      granule != heap::kGranuleBytes)
+  if (header.page_bytes != os::page_size())
     return refused(ErrorCode::unsupported,
                    "it was saved with pages of " + std::to_string(header.page_bytes) +
                        " bytes, and this machine has pages of " + std::to_string(os::page_size()));
+  if (cluster != kClusterBytes || granule != heap::kGranuleBytes)
+    return refused(ErrorCode::unsupported, "it has clusters of " + std::to_string(cluster) +
+                                               " bytes and granules of " + std::to_string(granule) +
+                                               ", and this build reads others");
   const bool is_unused = std::ranges::all_of(unused, [](std::byte b) { return b == std::byte{}; });
   if (flags > kFixed || !is_unused)
     return refused(ErrorCode::unsupported, "it has features that this build does not know");

@@ -109,6 +109,12 @@ bool Pager::is_there(std::size_t cluster, std::size_t offset) const noexcept {
   return states_[cluster].load() == kFilled && page(cluster, offset).load() != kGone;
 }
 
+bool Pager::has_removed(std::size_t cluster) const noexcept {
+  for (std::size_t at = 0; at < kClusterBytes; at += os::page_size())
+    if (page(cluster, at).load() != kInImage) return true;
+  return false;
+}
+
 void Pager::removed(std::size_t cluster, std::size_t offset, std::size_t bytes) noexcept {
   for (std::size_t at = offset; at < offset + bytes; at += os::page_size())
     page(cluster, at).store(kGone);
@@ -135,9 +141,12 @@ UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexce
     (void)settled_state(target.cluster);
   }
   // The page is there by now, and stays as it is; or the program gave it back, told or not.
+  const std::size_t put = filler.count().put;
   const UffdOutcome outcome = filler.zero(target.offset + target.missed, os::page_size());
   std::uint8_t gone = kGone;
-  if (outcome == UffdOutcome::done)
+  if (filler.count().put != put)
+    page(target.cluster, target.missed).store(kZeros);
+  else if (outcome == UffdOutcome::done)
     page(target.cluster, target.missed).compare_exchange_strong(gone, kZeros);
   return outcome;
 }

@@ -48,6 +48,7 @@ class Pager {
 
   // The pages are zeros from now on, whatever the file says.
   void removed(std::size_t cluster, std::size_t offset, std::size_t bytes) noexcept;
+  bool has_removed(std::size_t cluster) const noexcept;  // one of its pages
   bool is_there(std::size_t cluster, std::size_t offset) const noexcept;
 
   ClusterState state(std::size_t cluster) const { return state_of(states_[cluster].load()); }

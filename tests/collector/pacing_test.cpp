@@ -55,6 +55,7 @@ struct Model {
     } else {
       ++fulls;
       old = live + survived;
+      pacing.reconsider(cycle.allocated, old);
       ns = about(ns_per_full_byte * static_cast<double>(old));
     }
     allocated += cycle.allocated;
@@ -123,6 +124,26 @@ TEST_CASE("generations are given up where full cycles alone cost less, and tried
   CHECK(model.pacing.has_generations());
   model.run(200);
   CHECK(model.minors > 150);
+}
+
+TEST_CASE("a heap that was built without generations has them back as soon as it is used") {
+  test::Random random(test::seed_for("building"));
+  Model model(defaults(), random);
+  model.live = model.old = 16 * kMiB;
+  model.survival = 1;
+  model.ns_per_young_byte = 2;  // so that full cycles are cheaper
+  while (model.pacing.has_generations() || model.old < 128 * kMiB) {
+    model.run(1);
+    model.live = model.old;
+    REQUIRE(model.old < 2048 * kMiB);
+  }
+  model.survival = 0.01;
+  model.live = model.old;
+  model.run(1);
+  CHECK(model.pacing.has_generations());
+  model.ns_per_young_byte = 0.6;
+  model.run(20);
+  CHECK(model.fulls == 0);
 }
 
 TEST_CASE("a program that does more than allocate keeps its generations") {

@@ -138,6 +138,36 @@ TEST_CASE("67: numbers that cannot be are refused, though their checksums are ri
   CHECK(accepted < scaled(4000));
 }
 
+TEST_CASE(
+    "49: another version, page size, byte order or kind of file is refused, with what is wrong") {
+  const Saved saved(100);
+  const TestPath path("other");
+  const auto refused = [&](std::size_t at, std::uint32_t number, bool with_checksum,
+                           const char* because) {
+    Content other = saved.content;
+    std::memcpy(other.data() + at, &number, sizeof number);
+    const std::uint32_t checksum =
+        image::checksum(std::as_bytes(std::span(other)).first(image::kHeaderBytes - 4));
+    if (with_checksum)
+      std::memcpy(other.data() + image::kHeaderBytes - 4, &checksum, sizeof checksum);
+    write_file(path.string(), other);
+    const TestHeap heap(small_heap());
+    const Kinds kinds(heap);
+    weir_image* image = nullptr;
+    CHECK(weir_image_open(heap, path.c_str(), nullptr, &image) != WEIR_OK);
+    CHECK_MESSAGE(std::string(weir_error_message()).find(because) != std::string::npos,
+                  weir_error_message());
+  };
+  refused(0, 0x464c457f, true, "no heap image");
+  refused(8, 2, true, "version 2");
+  refused(12, 0x04030201, true, "byte order");
+  refused(16, 16384, true, "pages of 16384 bytes");
+  refused(20, 32768, true, "clusters of 32768 bytes");
+  refused(24, 32, true, "granules of 32");
+  refused(28, 2, true, "features");
+  refused(104, 7, false, "header is damaged");
+}
+
 TEST_CASE("68: a damaged cluster: its toucher gets SIGBUS, everybody else goes on") {
   HostSigbus::install();
   for (const weir_codec codec : {WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE}) {

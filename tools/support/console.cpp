@@ -43,8 +43,11 @@ const char* code_of(Style style) {
 
 }  // namespace
 
-Console::Console()
-    : live_(::isatty(STDOUT_FILENO) == 1 && !is_dumb()), colour_(live_ && !is_set("NO_COLOR")) {}
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1 && !is_dumb();
+}
+
+Console::Console() : live_(is_terminal(STDOUT_FILENO)), colour_(live_ && !is_set("NO_COLOR")) {}
 
 std::string Console::styled(Style style, std::string_view text) const {
   if (!colour_ || style == Style::plain) return std::string(text);

@@ -9,11 +9,13 @@ namespace weir::support {
 
 enum class Style { plain, faint, bold, red, green, yellow, blue, cyan };
 
+bool is_terminal(int fd);  // that understands escape sequences
+
 class Console {
  public:
   Console();
 
-  bool is_live() const { return live_; }  // a terminal that understands escape sequences
+  bool is_live() const { return live_; }  // it is a terminal
   std::string styled(Style style, std::string_view text) const;
 
  private:

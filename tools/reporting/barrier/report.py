@@ -1,9 +1,8 @@
 """tools/report barrier: runs bench_barrier, and makes a page of its figures."""
 
 import shlex
-import time
 
-from reporting import google_benchmark, machine
+from reporting import google_benchmark, measurement
 from reporting.barrier import bare, choice, costs
 from reporting.barrier.figures import Figures
 from reporting.page import bullets, code, page, paragraph, table
@@ -28,20 +27,11 @@ def passes(quick):
 
 def measure(program, root, build, quick):
     """The document that the page is made of."""
-    described = machine.describe(root, build)
-    load, began = machine.load(), time.monotonic()
-    measured = google_benchmark.run(program, passes(quick))
-    if not measured["samples"]:
-        raise google_benchmark.Failed(f"each benchmark failed: {measured['notes'][0]}")
-    return FORMAT | {
-        "machine": described, "cores": machine.cores(),
-        "load": {"before": round(load, 2), "after": round(machine.load(), 2)},
-        "seconds": round(time.monotonic() - began), "quick": quick,
-        "page_size": int(measured["context"]["page_size"]),
-        "samples": measured["samples"], "notes": measured["notes"]}
+    document, context = measurement.measure(FORMAT, program, passes(quick), root, build, quick)
+    return document | {"page_size": int(context["page_size"])}
 
 
-def sections(document, visit_ns):
+def sections(document, visit_ns=1000.0):
     f = Figures(document["samples"], document["page_size"])
     return [
         costs.first_write_by_density(f), costs.first_write_by_size(f),

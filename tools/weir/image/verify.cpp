@@ -2,23 +2,12 @@
 #include <vector>
 
 #include "runtime/image/cluster_reader.hpp"
-#include "tools/support/console.hpp"
+#include "tools/support/progress_bar.hpp"
 #include "tools/weir/command.hpp"
 #include "tools/weir/image/commands.hpp"
 #include "tools/weir/image/described.hpp"
 
 namespace weir::image_tool {
-namespace {
-
-void show_progress(std::size_t done, std::size_t all) {
-  constexpr std::size_t kWidth = 40;
-  const std::size_t filled = all == 0 ? kWidth : done * kWidth / all;
-  fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {:3} %", "", filled, "", kWidth - filled,
-             all == 0 ? 100 : done * 100 / all);
-  if (done == all) fmt::print(stderr, "\n");
-}
-
-}  // namespace
 
 int verify(const std::string& path, bool json) {
   const auto file = open(path);
@@ -29,13 +18,12 @@ int verify(const std::string& path, bool json) {
     return kFailed;
   }
   const image::Conversion conversion = image::as_saved(*file);
-  const bool is_live = !json && support::Console().is_live();
+  support::ProgressBar progress;
   std::vector<std::size_t> damaged;
   for (std::size_t cluster = 0; cluster < file->clusters(); ++cluster) {
     if (!file->entry(cluster).is_absent() && !reader->read(*file, cluster, conversion))
       damaged.push_back(cluster);
-    if (is_live && ((cluster + 1) % 256 == 0 || cluster + 1 == file->clusters()))
-      show_progress(cluster + 1, file->clusters());
+    progress.show(cluster + 1, file->clusters());
   }
   if (json) {
     Json out = {{"path", path},
