@@ -10,14 +10,19 @@ from reporting.page import bullets, code, page, paragraph, table
 BUSY = 0.25  # of the cores: then something else is running, too
 
 
-def render(document, arguments):
+def sections(document):
     f = Figures(document["records"])
-    sections = across.sections(f) if document["records"] else []
+    made = across.sections(f) if document["records"] else []
     for name in f.programs():
-        sections += sweep.sections(f) if name == "scattered_writes" else [programs.section(f, name)]
+        made += sweep.sections(f) if name == "scattered_writes" else [programs.section(f, name)]
     if document.get("old_heap"):
-        sections.append(old_heap.section(document["old_heap"]))
-    return page("Weir beside its peers", _introduction(document), sections, _ending(arguments))
+        made.append(old_heap.section(document["old_heap"]))
+    return made
+
+
+def render(document, arguments):
+    return page("Weir beside its peers", _introduction(document), sections(document),
+                _ending(arguments))
 
 
 def markdown(document):
