@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "gc_demo/mruby/image.hpp"
 #include "gc_demo/mruby/options.hpp"
@@ -95,9 +96,7 @@ int tell(const weir::Error& error) {
   return EXIT_FAILURE;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int start(int argc, char** argv) {
   const auto parsed = parse_options(argc, argv);
   if (const auto* end = std::get_if<weir::demo::ExitCode>(&parsed)) return static_cast<int>(*end);
   const auto& options = std::get<Options>(parsed);
@@ -126,4 +125,15 @@ int main(int argc, char** argv) {
       status = tell(saved.error());
   mrb_close(mrb);
   return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return start(argc, argv);
+  } catch (const std::exception& error) {  // no memory outside the heap
+    std::fprintf(stderr, "%s: %s\n", kName, error.what());
+    return EXIT_FAILURE;
+  }
 }

@@ -72,7 +72,9 @@ void mrb_gc_destroy(mrb_state* mrb, mrb_gc* /*gc*/) {
 
 // Ireps are garbage like anything else: nobody counts references to them, and so there is no limit
 // to these. Linked in place of mruby's by --wrap.
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): the linker's names
 void __wrap_mrb_irep_incref(mrb_state* /*mrb*/, mrb_irep* /*irep*/) {}
 void __wrap_mrb_irep_decref(mrb_state* /*mrb*/, mrb_irep* /*irep*/) {}
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 }  // extern "C"

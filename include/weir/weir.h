@@ -249,14 +249,17 @@ void* weir_allocate_uncollectable(weir_mutator* mutator, weir_kind kind, size_t 
 weir_status weir_free(weir_mutator* mutator, void* object);
 
 /* For memory that the program manages itself, as the bodies of growing arrays. Nothing refers to
- * the object any more, and it has no weak reference, ephemeron, finalizer or pin: its memory need
- * not wait for a collection to find that out. The pages of a large object can be used again at
- * once, and so can what was allocated last; any other with the next look at its block. One of an
- * image stays. WEIR_INVALID_ARGUMENT: no object starts there. */
+ * the object any more, it is not uncollectable, and it has no weak reference, ephemeron, finalizer
+ * or pin: its memory need not wait for a collection to find that out. Any mutator may free what any
+ * other allocated. The pages of a large object can be used again at once, and so can what was
+ * allocated last; any other with the next look at its block. One of an image stays, and one in a
+ * block that another mutator allocates into waits for a collection. WEIR_INVALID_ARGUMENT: no
+ * object starts there. */
 weir_status weir_free_early(weir_mutator* mutator, void* object);
-/* [collects] The object with room for `size` bytes, not more than twice as much: as it is, or a new
- * one of its kind with its contents and the old one freed early. NULL: out of memory, or no object
- * starts there; nothing has changed. */
+/* [collects] The object with room for `size` bytes, not more than twice as much where memory is to
+ * be had: as it is, or a new one of its kind with its contents and the old one freed early.
+ * Alignment is not kept, and the caller still refers to the object. NULL: out of memory, `size` is
+ * 0 or absurd, or no object starts there; nothing has changed. */
 void* weir_reallocate(weir_mutator* mutator, void* object, size_t size);
 
 /* ---- Stopping --------------------------------------------------------------------------------*/

@@ -110,9 +110,9 @@ void* weir_reallocate(weir_mutator* mutator, void* object, size_t size) {
     (void)invalid("reallocating an object", "no object starts at this address");
     return nullptr;
   }
-  if (size <= old.size && size >= old.size / 2) return object;
+  if (size <= old.size && heap::round_to_granules(size) >= old.size / 2) return object;
   void* moved = weir_allocate(mutator, old.kind, size);
-  if (moved == nullptr) return nullptr;
+  if (moved == nullptr) return size <= old.size ? object : nullptr;
   std::memcpy(moved, object, std::min(size, old.size));
   (void)weir_free_early(mutator, object);
   return moved;

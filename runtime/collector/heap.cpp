@@ -496,10 +496,14 @@ std::optional<heap::Found> Heap::find(Address address) {
 }
 
 bool Heap::free_early(Mutator& mutator, Address object) {
-  if (!is_object(object)) return false;
-  if (!space_->region().contains(object) || mutator.take_back(object)) return true;
-  const std::lock_guard guard(space_->lock());
-  space_->free_early(object);
+  if (!space_->region().contains(object)) return is_object(object);
+  if (space_->is_object(object) && mutator.take_back(object)) return true;
+  const std::scoped_lock guard(lock_, space_->lock());
+  // Whoever else allocates in the block writes its metadata without a lock.
+  if (space_->is_owned(object) && !mutator.owns(object)) return space_->is_object(object);
+  const auto found = space_->find(object);
+  if (!found || found->range.begin != object) return false;
+  live_ -= std::min(live_, space_->free_early(object));
   return true;
 }
 

@@ -31,6 +31,7 @@ Saving::~Saving() = default;
 
 Expected<> Saving::prepare(const std::string& path) {
   images_ = heap_.images_.size();
+  kinds_ = heap_.space().kinds().count();
   if (auto right = check_roots(); !right) return right;
   if (auto done = layout_.prepare(options_.names, options_.modules, options_.compact); !done)
     return done;
@@ -82,6 +83,8 @@ void Saving::fail_with(const Error& error) {
 void Saving::run() {
   if (heap_.images_.size() != images_)
     return fail_with(fail(ErrorCode::busy, kWhat, "an image was opened at the same time").value());
+  if (heap_.space().kinds().count() != kinds_)
+    return fail_with(fail(ErrorCode::busy, kWhat, "a kind was defined at the same time").value());
   if (compaction_) {
     compact();
   } else {

@@ -64,6 +64,7 @@ class Saving {
   Heap& heap_;
   const SaveOptions& options_;
   std::size_t images_ = 0;  // that were open when it was prepared
+  std::size_t kinds_ = 0;   // that were defined then
   std::unique_ptr<image::ImageWriter> writer_;
   std::vector<std::unique_ptr<ClusterSaver>> savers_;  // by worker
   SaveLayout layout_;

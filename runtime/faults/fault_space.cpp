@@ -39,9 +39,11 @@ Answer FaultSpace::answer_untold(Address address, bool may_be_write) noexcept {
 }
 
 // Nobody tells of MADV_DONTNEED here either: a page that was filled and is missing was given back.
-// It arrives unarmed, and so counts as written. Nothing: it is there.
+// It arrives unarmed, and so counts as written. Copied, since an armed hole is there for ZEROPAGE.
+// Nothing: it is there.
 std::optional<Answer> FaultSpace::fill_removed(const Table::Entry& entry, Address page) noexcept {
-  switch (descriptor_.zeropage({page, os::page_size()}).outcome) {
+  const auto zeros = page_of_zeros();
+  switch (descriptor_.copy(page, zeros.data(), zeros.size(), CopyMode::plain).outcome) {
     case UffdOutcome::done:
       tell_removed(entry, {page, os::page_size()});
       return Answer::resolved;

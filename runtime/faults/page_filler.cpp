@@ -6,11 +6,14 @@
 namespace weir::faults {
 namespace {
 
-// ZEROPAGE cannot arm what it brings and refuses armed holes, so zeros are copied too.
 constexpr std::size_t kMaxPageSize = std::size_t{64} << 10;
 alignas(kMaxPageSize) constexpr std::byte kZeros[kMaxPageSize] = {};
 
 }  // namespace
+
+std::span<const std::byte> page_of_zeros() {
+  return {kZeros, os::page_size()};
+}
 
 // Runs one operation over `run` to its end: partial results go on, pages that exist are skipped,
 // and so are pages that are not there to be filled.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <weir/userfaultfd.hpp>
 
 #include "runtime/faults/write_fault_handler.hpp"
@@ -20,6 +21,10 @@ struct FillCount {
   std::size_t skipped = 0;  // not mapped any more
   std::size_t all() const { return put + found + skipped; }
 };
+
+// Zeros to copy, up to the largest page: ZEROPAGE cannot arm what it brings and refuses armed
+// holes.
+std::span<const std::byte> page_of_zeros();
 
 class PageFiller {
  public:

@@ -78,8 +78,8 @@ Expected<LargeObjects::Place> LargeObjects::allocate(std::size_t bytes, std::siz
 
   LargeObject& object = records_[*record];
   first_unused_ = object.next_unused;
-  object = {{place->begin, round_to_granules(bytes)}, kind, 0, false, units};
-  (void)young_.push_back(*record);  // there is room
+  if (!object.is_listed) (void)young_.push_back(*record);  // there is room
+  object = {{place->begin, round_to_granules(bytes)}, kind, 0, false, true, units};
   occupy(place->begin, units, *record + 1);
   bytes_ += object.range.size;
   region_->metadata().store(place->begin, kind.start_byte());
@@ -97,7 +97,9 @@ void LargeObjects::free(LargeObject& object) {
   region_->metadata().store(begin, MetadataByte(0));
   occupy(begin, units, 0);
   bytes_ -= object.range.size;
+  const bool is_listed = object.is_listed;
   object = {};
+  object.is_listed = is_listed;
   object.next_unused = first_unused_;
   first_unused_ = static_cast<std::uint32_t>(&object - records_.begin()) + 1;
 
@@ -119,14 +121,20 @@ std::size_t LargeObjects::judge(LargeObject& object, unsigned epoch, Survived su
 
 std::size_t LargeObjects::sweep(unsigned epoch, Survived survived) {
   std::size_t freed = 0;
-  for (LargeObject& object : records_) freed += judge(object, epoch, survived);
+  for (LargeObject& object : records_) {
+    object.is_listed = false;
+    freed += judge(object, epoch, survived);
+  }
   young_.clear();
   return freed;
 }
 
 std::size_t LargeObjects::sweep_young(unsigned epoch, Survived survived) {
   std::size_t freed = 0;
-  for (const std::uint32_t index : young_) freed += judge(records_[index], epoch, survived);
+  for (const std::uint32_t index : young_) {
+    records_[index].is_listed = false;
+    freed += judge(records_[index], epoch, survived);
+  }
   young_.clear();
   return freed;
 }

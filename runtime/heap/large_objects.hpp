@@ -18,7 +18,8 @@ struct LargeObject {
   Range range;  // whole granules; empty: the record is unused
   KindTag kind;
   std::uint32_t next_unused = 0;
-  bool armed = false;  // its pages are
+  bool armed = false;      // its pages are
+  bool is_listed = false;  // among the young ones; also when the record is unused
   std::size_t units = 0;
 };
 

@@ -268,18 +268,19 @@ void Space::release_block(BlockIndex index) {
   region_.block(index).become(BlockState::filled);
 }
 
-void Space::free_early(Address start) {
+std::size_t Space::free_early(Address start) {
   const Found object = describe(start);
   if (region_.block(region_.block_of(start)).state() == BlockState::large) {
     const bool is_young = metadata().load(start).mark() == 0;
     large_.free_early(start);
     if (is_young) budget_ += object.range.size;
     used_ -= std::min(used_, object.range.size);
-    return;
+    return is_young ? 0 : object.range.size;
   }
   // A free run of its own, until its block is swept.
   if (object.range.size > kGranuleBytes) metadata().store(start + kGranuleBytes, MetadataByte(0));
   metadata().store(start, MetadataByte::free_start());
+  return 0;  // until its block is swept
 }
 
 std::optional<Found> Space::find(Address address) const {

@@ -66,8 +66,9 @@ class Space {
   tl::expected<Address, Refusal> allocate_large(std::size_t bytes, std::size_t alignment,
                                                 KindTag kind, bool whatever_the_budget);
   void release_block(BlockIndex index);  // its owner has filled it
-  // Under the lock: an object dies before a collection finds it dead.
-  void free_early(Address start);
+  // Under the lock, in a block that no other mutator owns: an object dies before a collection finds
+  // it dead. Bytes of old ones that are free at once.
+  std::size_t free_early(Address start);
 
   // -- Looking up --
   // The object at the address: any address inside one. World stopped, or the block is not owned by

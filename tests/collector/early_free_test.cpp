@@ -2,7 +2,9 @@
 #include <weir/weir.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -83,6 +85,101 @@ TEST_CASE("the pages of a large object are used again at once") {
     }
   weir_no_collect_end(mutator);
   CHECK(heap.statistics().heap_bytes <= 4 * kMiB);
+}
+
+TEST_CASE("large objects that are freed early leave nothing behind") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  std::size_t metadata = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    void* object = weir_allocate(mutator, WEIR_KIND_LEAF, 20'000);
+    REQUIRE(object != nullptr);
+    REQUIRE(weir_free_early(mutator, object) == WEIR_OK);
+    if (round == 100) metadata = heap.statistics().metadata_bytes;
+  }
+  CHECK(heap.statistics().metadata_bytes == metadata);
+}
+
+TEST_CASE("old large objects that are freed early do not count as alive") {
+  const TestHeap heap;
+  const TestMutator mutator(heap, kPrecise);
+  TestFrame<1> frame(mutator);
+  frame[0] = weir_allocate(mutator, WEIR_KIND_LEAF, 8 * kMiB);
+  REQUIRE(weir_collect(mutator) == WEIR_OK);
+  REQUIRE(heap.statistics().live_bytes >= 8 * kMiB);
+  REQUIRE(weir_free_early(mutator, std::exchange(frame[0], nullptr)) == WEIR_OK);
+  REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+  CHECK(heap.statistics().live_bytes < kMiB);
+}
+
+TEST_CASE("what another mutator has just allocated may be freed while it goes on") {
+  weir_config config = small_heap();
+  config.verify = true;
+  const TestHeap heap(config);
+  // Somebody refers to it at all times, until it is freed.
+  enum class Hand { empty, given, taken, let_go };
+  std::atomic<Hand> hand{Hand::empty};
+  std::atomic<void*> handed{nullptr};
+  std::atomic<bool> is_over{false};
+  std::atomic<int> failed{0};
+  std::thread freeing([&] {
+    const TestMutator mutator(heap, kPrecise);
+    TestFrame<1> frame(mutator);
+    while (!is_over.load()) {
+      weir_poll(mutator);
+      if (hand.load() == Hand::given) {
+        frame[0] = handed.load();
+        hand.store(Hand::taken);
+      } else if (hand.load() == Hand::let_go) {
+        if (weir_free_early(mutator, std::exchange(frame[0], nullptr)) != WEIR_OK) ++failed;
+        hand.store(Hand::empty);
+      }
+    }
+  });
+  {
+    const TestMutator mutator(heap, kPrecise);
+    TestFrame<2> frame(mutator);
+    Random random(seed_for("handed over"));
+    std::uint64_t count = 0;
+    const std::size_t rounds = scaled(200'000);
+    for (std::size_t i = 0; i < rounds; ++i) {
+      void* given = weir_allocate(mutator, WEIR_KIND_LEAF, 16);
+      if (hand.load() == Hand::empty) {
+        frame[1] = given;
+        handed.store(given);
+        hand.store(Hand::given);
+      } else if (hand.load() == Hand::taken) {
+        frame[1] = nullptr;
+        hand.store(Hand::let_go);
+      }
+      // Its neighbour stays, and is the last of a list.
+      auto** node = static_cast<void**>(
+          weir_allocate(mutator, random() % 2 != 0 ? WEIR_KIND_SLOTS : WEIR_KIND_CONSERVATIVE, 16));
+      node[0] = frame[0];
+      weir_write_barrier(mutator, node, &node[0]);
+      frame[0] = node;
+      if (++count == 1000) {
+        std::uint64_t length = 0;
+        for (auto** at = static_cast<void**>(frame[0]); at != nullptr;
+             at = static_cast<void**>(at[0]))
+          ++length;
+        REQUIRE(length == count);
+        count = 0;
+        frame[0] = nullptr;
+        if (random() % 8 == 0) REQUIRE(weir_collect(mutator) == WEIR_OK);
+      }
+    }
+    while (hand.load() != Hand::empty) {
+      weir_poll(mutator);
+      if (hand.load() == Hand::taken) {
+        frame[1] = nullptr;
+        hand.store(Hand::let_go);
+      }
+    }
+    is_over.store(true);
+  }
+  freeing.join();
+  CHECK(failed.load() == 0);
 }
 
 TEST_CASE("only what starts an object is freed or reallocated") {

@@ -151,6 +151,13 @@ TEST_CASE("41: pages that the program gives back are zeros, not what the image h
       collect(mutator);
       REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
       CHECK(words[0] == 0);
+      // Written, given back, and looked at by a collection before anybody else.
+      words[1] = 1;
+      words[per_page] = 1;
+      REQUIRE(os::give_back({page, 2 * os::page_size()}));
+      REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
+      collect(mutator);
+      for (std::size_t i = 0; i < 2 * per_page; ++i) REQUIRE(words[i] == 0);
       save(mutator, resaved, table);
     }
     const TestHeap heap(config);
