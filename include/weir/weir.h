@@ -434,8 +434,9 @@ typedef struct weir_image_root {
 
 typedef enum weir_codec { WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE } weir_codec;
 
-/* `done` of `all` parts. By the thread that saves, the others being stopped wherever they stand: it
- * does what a signal handler may do, and nothing with the heap. */
+/* `done` of `all` parts, which may be 0; both are the same at the end of a save that succeeds,
+ * only. By the thread that saves, which holds the heap's locks, the others being stopped wherever
+ * they stand: it does what a signal handler may do, and nothing with the heap. */
 typedef void (*weir_progress)(uint64_t done, uint64_t all, void* data);
 
 typedef struct weir_image_save_config {
@@ -452,8 +453,8 @@ typedef struct weir_image_save_config {
   unsigned threads; /* at most as many as mark; 0: those */
   /* Only what the roots reach, of open images too, and the objects one behind the other, in one
    * piece: the smallest file, but all of the images is read, by one thread. Objects have other
-   * identity hashes in it. WEIR_UNSUPPORTED: some are traced conservatively, and cannot be moved.
-   */
+   * identity hashes in it, and no alignment above 16 bytes. WEIR_UNSUPPORTED: some are traced
+   * conservatively, or by a callback with a coding of its own, and cannot be moved. */
   bool compact;
   weir_progress progress; /* NULL: nobody wants to know */
   void* progress_data;
