@@ -66,20 +66,19 @@ void SaveLayout::place_images() {
 
 bool SaveLayout::may_be_copied(const weir_image& opened) const {
   const image::Image& image = *opened.image;
+  const auto is_outside_parts = [&](Range saved) {
+    return std::ranges::none_of(parts_, [&](const Part& part) {
+      return saved.overlaps({part.saved, part.range.size});
+    });
+  };
   const auto is_free = [&](const image::Segment& segment) {
-    return std::ranges::none_of(parts_,
-                                [&](const Part& part) {
-                                  return segment.saved.overlaps({part.saved, part.range.size});
-                                }) &&
+    return is_outside_parts(segment.saved) &&
            std::ranges::none_of(outside_, [&](const Outside& known) {
              return segment.saved.overlaps(known.saved.saved);
            });
   };
   const auto agrees = [&](const image::Outside& outside) {
-    return std::ranges::none_of(parts_,
-                                [&](const Part& part) {
-                                  return outside.saved.overlaps({part.saved, part.range.size});
-                                }) &&
+    return is_outside_parts(outside.saved) &&
            std::ranges::all_of(outside_, [&](const Outside& known) {
              return is_same(known.saved, outside)
                         ? known.saved.saved == outside.saved &&
