@@ -169,7 +169,7 @@ int main(int argc, char** argv) {
   using namespace weir::programs;
   const Options options("scattered_writes",
                         {{"live_mib", "16", "of old objects, in a heap of twice that"},
-                         {"cycles", "12", "how often what is free is filled"},
+                         {"cycles", "24", "how often what is free is filled"},
                          {"rate", "0.01", "writes to old objects for each allocation, 0 to 1"},
                          {"store",
                           "young",

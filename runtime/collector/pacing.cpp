@@ -20,7 +20,7 @@ constexpr unsigned kEnoughMinors = 6;
 constexpr unsigned kFewMinors = 2;
 constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
-constexpr unsigned kLeastPatience = 8;
+constexpr unsigned kLeastPatience = 12;
 constexpr unsigned kMostPatience = 128;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
@@ -57,12 +57,14 @@ std::size_t Pacing::trigger_after(std::size_t live) const {
 }
 
 std::size_t Pacing::budget_bytes() const {
-  const std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
+  std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
+  // The full cycle that gives them up need not come sooner than those after it.
+  if (!wants_generations_) limit = std::max(limit, trigger_);
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
 }
 
 void Pacing::reconsider(std::size_t allocated, std::size_t live) {
-  if (!generations_ || has_generations_ || !is_building() || !may_come_back_) return;
+  if (!generations_ || has_generations_ || !is_building_ || !may_come_back_) return;
   if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
   wants_generations_ = true;
   may_come_back_ = false;
@@ -106,6 +108,7 @@ void Pacing::add_minor(const Cycle& cycle) {
   minor_allocated_.add(static_cast<double>(cycle.allocated));
   const double promoted = growth_of(cycle.old_after, cycle.old_before);
   minor_promoted_.add(promoted);
+  is_building_ = promoted * 4 > static_cast<double>(cycle.allocated);
   // Until there was a full cycle, one in which nearly all survived tells what marking costs.
   if (!has_been_full_ && promoted * 2 > static_cast<double>(cycle.allocated))
     full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) / promoted);
@@ -125,8 +128,12 @@ void Pacing::resize_nursery(const Cycle& cycle) {
   const auto now = static_cast<double>(nursery_);
   // Too long a pause is followed by more of them: smaller at once, larger by half a step.
   const double next = size < now ? std::max(size, now / 4) : now + std::min(size - now, now) / 2;
-  const std::size_t most = std::clamp(cycle.old_after / 4, 2 * kLeastNursery, kGreatestNursery);
-  nursery_ = std::clamp(static_cast<std::size_t>(next), kLeastNursery, most);
+  // Where little may be free, not all of it: what is missing then costs a full cycle.
+  const std::size_t most =
+      std::min(std::clamp(cycle.old_after / 4, 4 * kLeastNursery, kGreatestNursery),
+               (maximum_ - std::min(maximum_, cycle.old_after)) / 2);
+  nursery_ =
+      std::clamp(static_cast<std::size_t>(next), kLeastNursery, std::max(most, kLeastNursery));
 }
 
 // For each byte allocated. Without generations a full cycle comes each time that what was allocated
@@ -134,7 +141,7 @@ void Pacing::resize_nursery(const Cycle& cycle) {
 // does.
 bool Pacing::are_full_cycles_cheaper() const {
   if (!may_measure_ || !full_ns_per_byte_.is_known) return false;
-  const bool is_sure = !is_building() || !may_come_back_;  // what it costs now tells what it will
+  const bool is_sure = !is_building_ || !may_come_back_;  // what it costs now tells what it will
   if (minors_ < (is_sure ? kFewMinors : kEnoughMinors)) return false;
   const double allocated = std::max(1.0, minor_allocated_.value);
   const std::size_t marked = has_been_full_ ? old_at_full_ : old_;

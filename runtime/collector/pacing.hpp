@@ -81,7 +81,6 @@ class Pacing {
   // What is old may grow up to there, where a full cycle left that.
   std::size_t trigger_after(std::size_t live) const;
   bool are_full_cycles_cheaper() const;
-  bool is_building() const { return minor_promoted_.value > minor_allocated_.value / 2; }
 
   std::size_t minimum_;
   std::size_t maximum_;
@@ -100,6 +99,7 @@ class Pacing {
   bool has_been_full_ = false;
   bool has_generations_;
   bool wants_generations_;
+  bool is_building_ = false;    // a quarter survived the last minor cycle
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;

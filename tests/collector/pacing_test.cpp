@@ -103,6 +103,37 @@ TEST_CASE("the nursery grows and shrinks until a minor pause is near its target"
   }
 }
 
+TEST_CASE("the nursery leaves half of what may be free, for there may be less") {
+  test::Random random(test::seed_for("tight heap"));
+  weir_config config = defaults();
+  config.minimum_bytes = config.maximum_bytes = 32 * kMiB;
+  Model model(config, random);
+  model.live = model.old = 16 * kMiB;
+  model.ns_per_allocated_byte = 5;
+  for (unsigned i = 0; i < 50; ++i) {
+    model.run(1);
+    CHECK(model.pacing.budget_bytes() <= 8 * kMiB);
+  }
+  CHECK(model.pacing.budget_bytes() > 4 * kMiB);
+}
+
+TEST_CASE("the full cycle that gives generations up waits until the heap is full") {
+  test::Random random(test::seed_for("given up late"));
+  Model model(defaults(), random);
+  model.survival = 0.6;
+  model.run(1);  // what marking costs is known
+  model.survival = 0;
+  model.ns_per_old_byte = 2;
+  for (unsigned minors = 0; model.pacing.next() == Scope::young; ++minors) {
+    REQUIRE(minors < 20);
+    model.run(1);
+  }
+  CHECK(model.pacing.budget_bytes() == defaults().minimum_bytes - model.old);
+  model.run(1);
+  CHECK(model.fulls == 1);
+  CHECK_FALSE(model.pacing.has_generations());
+}
+
 TEST_CASE("generations are given up where full cycles alone cost less, and tried again") {
   test::Random random(test::seed_for("generations given up"));
   Model model(defaults(), random);

@@ -33,6 +33,10 @@ Heap::Heap(const HeapSetup& setup) {
   weir_config_init(&config);
   if (setup.bytes != 0) config.minimum_bytes = config.maximum_bytes = setup.bytes;
   config.nursery_bytes = setup.nursery_bytes;
+  if (const char* t = std::getenv("XN")) config.nursery_bytes = std::strtoull(t, nullptr, 0) << 10;
+  if (const char* t = std::getenv("XM")) config.minimum_bytes = std::strtoull(t, nullptr, 0) << 20;
+  if (const char* t = std::getenv("XG")) config.growth = std::atof(t);
+  if (const char* t = std::getenv("XK")) config.markers = std::atoi(t);
   check(weir_heap_create(&config, &heap_));
   for (KindEntry* entry = first_kind(); entry != nullptr; entry = entry->next) {
     weir_kind_config kind{};
