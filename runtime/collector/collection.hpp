@@ -34,6 +34,8 @@ class Collection {
     return remembered != nullptr ? remembered->trap_ns() : 0;
   }
   std::uint64_t others_cpu_ns() const { return others_cpu_ns_; }  // of the team, but the caller
+  // What a marker worked longer than the collecting thread: a list is marked by one of them.
+  std::uint64_t waited_ns() const { return waited_ns_; }
 
  private:
   void prepare();
@@ -58,6 +60,7 @@ class Collection {
   std::mutex reachers_lock_;
   std::size_t allocated_ = 0;
   std::uint64_t fixed_cpu_ns_ = 0;
+  std::uint64_t waited_ns_ = 0;
   observe::CycleResult result_;
 };
 

@@ -316,7 +316,7 @@ bool Heap::collect_now(Scope scope, observe::Reason reason, const os::FunctionRe
     result = collection.result();
     const std::uint64_t cpu_ns = observe::thread_cpu_ns() - cpu_before_ns;
     pacing_.add({.scope = scope,
-                 .pause_ns = cpu_ns,
+                 .pause_ns = cpu_ns + collection.waited_ns(),
                  .fixed_ns = collection.fixed_cpu_ns(),
                  .cost_ns = cpu_ns + collection.others_cpu_ns(),
                  .mutators_ns = mutators_ns,

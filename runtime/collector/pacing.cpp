@@ -64,10 +64,11 @@ std::size_t Pacing::budget_bytes() const {
 }
 
 void Pacing::reconsider(std::size_t allocated, std::size_t live) {
-  if (!generations_ || has_generations_ || !is_building_ || !may_come_back_) return;
+  if (!generations_ || has_generations_ || !is_building_) return;
+  if (fulls_without_ + 1 < return_after_) return;
   if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
   wants_generations_ = true;
-  may_come_back_ = false;
+  return_after_ = std::min(return_after_ * 2, kMostPatience);
 }
 
 void Pacing::forget_minors() {
@@ -141,8 +142,8 @@ void Pacing::resize_nursery(const Cycle& cycle) {
 // does.
 bool Pacing::are_full_cycles_cheaper() const {
   if (!may_measure_ || !full_ns_per_byte_.is_known) return false;
-  const bool is_sure = !is_building_ || !may_come_back_;  // what it costs now tells what it will
-  if (minors_ < (is_sure ? kFewMinors : kEnoughMinors)) return false;
+  // While a heap is built, what it costs does not tell what it will.
+  if (minors_ < (is_building_ ? kEnoughMinors : kFewMinors)) return false;
   const double allocated = std::max(1.0, minor_allocated_.value);
   const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
   const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
@@ -176,7 +177,7 @@ void Pacing::choose(const Cycle& cycle) {
     why_ = observe::Reason::nursery;
     if (minors_ > 4 * kEnoughMinors) {
       patience_ = kLeastPatience;
-      may_come_back_ = true;
+      return_after_ = 1;
     }
   }
 }

@@ -27,8 +27,8 @@ class Pacing {
   // A cycle that has just ended.
   struct Cycle {
     Scope scope = Scope::all;
-    // CPU time: what the collecting thread needed for it; of that, what a smaller nursery would not
-    // have saved; and what all threads did. Since the cycle before, of the process: all of it, and
+    // CPU time: what the collecting thread needed for it, or waited for a marker that did; of that,
+    // what a smaller nursery would not have saved; and what all threads did. Since the cycle before, of the process: all of it, and
     // what the mutators' traps took. Time in which a thread had no core tells nothing.
     std::uint64_t pause_ns = 0;
     std::uint64_t fixed_ns = 0;
@@ -103,7 +103,8 @@ class Pacing {
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;
-  bool may_come_back_ = true;  // before that, once: what survives minor cycles may die soon after
+  unsigned return_after_ = 1;  // so many of a heap that is no longer built; then twice as many:
+                               // what survives minor cycles may die soon after
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;

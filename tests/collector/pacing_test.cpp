@@ -175,6 +175,18 @@ TEST_CASE("a heap that was built without generations has them back as soon as it
   model.ns_per_young_byte = 0.6;
   model.run(20);
   CHECK(model.fulls == 0);
+
+  // Built once more, and used: the same, a full cycle later.
+  model.survival = 1;
+  model.ns_per_young_byte = 2;
+  while (model.pacing.has_generations()) {
+    model.run(1);
+    model.live = model.old;
+    REQUIRE(model.old < 4096 * kMiB);
+  }
+  model.survival = 0.01;
+  model.run(2);
+  CHECK(model.pacing.has_generations());
 }
 
 TEST_CASE("a program that does more than allocate keeps its generations") {
