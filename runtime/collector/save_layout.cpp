@@ -20,8 +20,9 @@ bool is_same(const image::Outside& a, const image::Outside& b) {
 
 }  // namespace
 
-Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool modules,
-                               bool compact) {
+Expected<> SaveLayout::prepare(image::ClusterSize size, const std::vector<image::NamedRange>& names,
+                               bool modules, bool compact) {
+  cluster_size_ = size;
   if (!compact) place_images();
   if (auto done = number_kinds(); !done) return done;
   place_region(compact);
@@ -38,7 +39,7 @@ Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool
 void SaveLayout::place_region(bool compact) {
   const Range region = heap_.space().region().range();
   region_saved_bytes_ = region.size;
-  if (compact) {  // twice: what is left over at the ends of clusters is less than half
+  if (compact) {  // twice: what is left over at their ends is less than half
     for (std::size_t i = 0; i < heap_.images_.size(); ++i)
       for (const auto& segment : heap_.images_[i].image->segments())
         region_saved_bytes_ += segment->range.size;
@@ -66,6 +67,7 @@ void SaveLayout::place_images() {
 
 bool SaveLayout::may_be_copied(const weir_image& opened) const {
   const image::Image& image = *opened.image;
+  if (image.file().cluster_size() != cluster_size_) return false;
   const auto is_outside_parts = [&](Range saved) {
     return std::ranges::none_of(parts_, [&](const Part& part) {
       return saved.overlaps({part.saved, part.range.size});
@@ -146,7 +148,7 @@ Address SaveLayout::free_place(std::size_t bytes, Address wanted) const {
   Range place{wanted, bytes};
   const auto is_moved = [&](Range taken) {
     if (!place.overlaps(taken)) return false;
-    place.begin = taken.end().align_up(image::kClusterBytes);
+    place.begin = taken.end().align_up(heap::kBlockBytes);
     return true;
   };
   const Range region{region_saved_, region_saved_bytes_};
@@ -239,7 +241,9 @@ void SaveLayout::add_region(Range range) {
 }
 
 void SaveLayout::add_compact(std::size_t bytes) {
-  if (bytes != 0) parts_.push_back({{region_saved_, bytes}, region_saved_, nullptr, 0, false, 0});
+  if (bytes == 0) return;
+  const Address end = (region_saved_ + bytes).align_up(heap::kBlockBytes);
+  parts_.push_back({Range::between(region_saved_, end), region_saved_, nullptr, 0, false, 0});
 }
 
 std::size_t SaveLayout::number_clusters() {
@@ -247,7 +251,7 @@ std::size_t SaveLayout::number_clusters() {
   std::size_t clusters = 0;
   for (Part& part : parts_) {
     part.first_cluster = clusters;
-    clusters += part.range.size / image::kClusterBytes;
+    clusters += part.range.size / cluster_size_.bytes();
   }
   return clusters;
 }
