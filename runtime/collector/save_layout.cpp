@@ -79,13 +79,12 @@ bool SaveLayout::may_be_copied(const weir_image& opened) const {
              return segment.saved.overlaps(known.saved.saved);
            });
   };
-  const auto agrees = [&](const image::Outside& outside) {
-    return is_outside_parts(outside.saved) &&
-           std::ranges::all_of(outside_, [&](const Outside& known) {
-             return is_same(known.saved, outside)
-                        ? known.saved.saved == outside.saved &&
-                              known.here.begin == image.outside_here(outside)
-                        : !known.saved.saved.overlaps(outside.saved);
+  const auto agrees = [&](const image::Image::Referred& referred) {
+    const Range saved = referred.outside->saved;
+    return is_outside_parts(saved) && std::ranges::all_of(outside_, [&](const Outside& known) {
+             return is_same(known.saved, *referred.outside)
+                        ? known.saved.saved == saved && known.here == referred.here
+                        : !known.saved.saved.overlaps(saved);
            });
   };
   const auto& numbers = image.conversion().kinds.kinds;
@@ -95,9 +94,8 @@ bool SaveLayout::may_be_copied(const weir_image& opened) const {
     const bool is_taken = std::ranges::find(number_of_, number) != number_of_.end();
     if (number_of_[here] != 0 ? number_of_[here] != number : is_taken) return false;
   }
-  const image::Directory& directory = image.file().directory();
-  return std::ranges::all_of(directory.segments, is_free) &&
-         (parts_.empty() || std::ranges::all_of(directory.outside, agrees));
+  return std::ranges::all_of(image.file().directory().segments, is_free) &&
+         std::ranges::all_of(image.referred(), agrees);
 }
 
 void SaveLayout::place_image(const weir_image& opened, bool is_copied) {
@@ -118,9 +116,8 @@ void SaveLayout::place_image(const weir_image& opened, bool is_copied) {
 }
 
 void SaveLayout::keep_outside(const image::Image& image) {
-  for (const image::Outside& outside : image.file().directory().outside)
-    if (const auto here = image.outside_here(outside); here && find_outside(outside) == nullptr)
-      outside_.push_back({outside, {*here, outside.saved.size}, true});
+  for (const auto& [outside, here] : image.referred())
+    if (find_outside(*outside) == nullptr) outside_.push_back({*outside, here, true});
 }
 
 // ---- Kinds --------------------------------------------------------------------------------------
@@ -183,12 +180,9 @@ Expected<> SaveLayout::add_outside(image::Outside outside, Range here) {
 
 Expected<> SaveLayout::place_outside(const std::vector<image::NamedRange>& names, bool modules) {
   using By = image::Outside::By;
-  for (std::size_t i = 0; i < heap_.images_.size(); ++i) {  // kept already, if it is copied
-    const image::Image& image = *heap_.images_[i].image;
-    for (const image::Outside& outside : image.file().directory().outside)
-      if (const auto here = image.outside_here(outside))
-        if (auto done = add_outside(outside, {*here, outside.saved.size}); !done) return done;
-  }
+  for (std::size_t i = 0; i < heap_.images_.size(); ++i)  // kept already, if it is copied
+    for (const auto& [outside, here] : heap_.images_[i].image->referred())
+      if (auto done = add_outside(*outside, here); !done) return done;
   for (const image::NamedRange& named : names) {
     if (named.range.empty() || named.name.empty() || named.name.size() > image::kMostNameBytes)
       return invalid("a named range is empty, or has no name");

@@ -106,7 +106,7 @@ Expected<> Image::match_outside() {
           ErrorCode::invalid_argument, file_,
           "it refers to '" + outside.name + "', which was not given, or has another size",
           "Give weir_image_open the names that the image was saved with");
-    conversion_.translation.add(outside.saved, named->range.begin);
+    refer_to(outside, named->range.begin);
   }
   std::vector<Module> modules;
   for (const Outside& outside : file_.directory().outside) {
@@ -117,9 +117,14 @@ Expected<> Image::match_outside() {
       return refused(ErrorCode::invalid_argument, file_,
                      "it refers to '" + outside.name + "', which is not loaded as it was built",
                      "Load the library first, or save the image anew");
-    conversion_.translation.add(outside.saved, module->range.begin);
+    refer_to(outside, module->range.begin);
   }
   return {};
+}
+
+void Image::refer_to(const Outside& outside, Address here) {
+  conversion_.translation.add(outside.saved, here);
+  referred_.push_back({&outside, {here, outside.saved.size}});
 }
 
 Expected<> Image::reserve(bool at_saved_address) {

@@ -55,10 +55,12 @@ class Image {
   // Null: it has no such root, or the root was null.
   Address root(std::string_view name) const;
   bool has_root(std::string_view name) const;
-  // Where a range that it refers to is here.
-  std::optional<Address> outside_here(const Outside& outside) const {
-    return conversion_.translation(outside.saved.begin);
-  }
+  // What it refers to outside of it, and where that is here.
+  struct Referred {
+    const Outside* outside;
+    Range here;
+  };
+  std::span<const Referred> referred() const { return referred_; }
   std::uint64_t identity_of(Address address) const;
   const Conversion& conversion() const { return conversion_; }
   Pager& pager() const { return *pager_; }
@@ -85,6 +87,7 @@ class Image {
   Image(ImageFile file, const Options& options) : file_(std::move(file)), options_(options) {}
   Expected<> match_kinds(const heap::Kinds& kinds);
   Expected<> match_outside();
+  void refer_to(const Outside& outside, Address here);
   Expected<> place();
   Expected<> reserve(bool at_saved_address);
   Expected<> serve();
@@ -94,6 +97,7 @@ class Image {
   ImageFile file_;
   const Options options_;
   Conversion conversion_;
+  std::vector<Referred> referred_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by saved address
   std::unique_ptr<Pager> pager_;
 };
