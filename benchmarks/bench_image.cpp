@@ -6,8 +6,9 @@
 //       the same pages has left a hot list. lazy and background are weir_image_open's; eager
 //       inflates everything in one thread first, eager-parallel on all cores; mmap is a file of the
 //       same memory, uncompressed
-//   fill/<thread|sigbus>/<codec>/cluster_kib:64/threads:<n>
-//       all of a 256 MiB image by n threads that run into its pages
+//   fill/<thread|sigbus>/<codec>/cluster_kib:<n>/threads:<n>
+//       all of a 256 MiB image with clusters of 4, 16 or 64 KiB by n threads that run into its
+//       pages
 //   save/<codec>/threads:<n>
 //       of 256 MiB
 //
@@ -117,7 +118,7 @@ void open_touch(benchmark::State& state, How how, weir_codec codec, std::size_t 
   {
     const auto file = image::ImageFile::open(path);
     pages =
-        pages_to_touch(file->clusters() * image::kClusterBytes / os::page_size(), permille, order);
+        pages_to_touch(file->directory().segments[0].saved.size / os::page_size(), permille, order);
   }
   weir_image_open_config config{};
   if (how == How::background) config.filling = WEIR_IMAGE_BACKGROUND;
@@ -137,7 +138,8 @@ void open_touch(benchmark::State& state, How how, weir_codec codec, std::size_t 
     });
     const image::PagerCounters counters = image->image->pager().counters();
     if (!is_counted) return must(weir_image_hot_list(image, list.c_str()));
-    const double filled = static_cast<double>(counters.filled) * image::kPayloadBytes;
+    const auto filled =
+        static_cast<double>(counters.filled * image->image->file().cluster_size().payload_bytes());
     rounds.add("ms", all);
     rounds.add("open_ms", opened);
     rounds.add("filled_clusters", static_cast<double>(counters.filled));
@@ -185,21 +187,20 @@ void open_touch_mmap(benchmark::State& state, std::size_t image_mib, std::size_t
   ::unlink(raw.c_str());
 }
 
-void fill(benchmark::State& state, const char* delivery, weir_codec codec, unsigned threads) {
-  const std::string& path = saved_image(codec, kFillMib);
+void fill(benchmark::State& state, const char* delivery, weir_codec codec, std::size_t cluster_kib,
+          unsigned threads) {
+  const std::string& path = saved_image(codec, kFillMib, cluster_kib);
   ::setenv("WEIR_DELIVERY", delivery, 1);
   Rounds rounds(state);
   rounds.run([&] {
     const Session session;
     weir_image* image = nullptr;
     must(weir_image_open(session.heap, path.c_str(), nullptr, &image));
-    const Range range = image->image->segments()[0]->range;
-    const std::size_t clusters = range.size / image::kClusterBytes;
+    const auto& segment = *image->image->segments()[0];
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
-      for (std::size_t i = next.fetch_add(1); i < clusters; i = next.fetch_add(1))
-        benchmark::DoNotOptimize(
-            *(range.begin + i * image::kClusterBytes).as<const volatile char>());
+      for (std::size_t i = next.fetch_add(1); i < segment.clusters(); i = next.fetch_add(1))
+        benchmark::DoNotOptimize(*segment.cluster(i).begin.as<const volatile char>());
     };
     const double ms = rounds.milliseconds([&] {
       std::vector<std::thread> others;
@@ -208,7 +209,7 @@ void fill(benchmark::State& state, const char* delivery, weir_codec codec, unsig
       for (std::thread& other : others) other.join();
     });
     rounds.add("ms", ms);
-    rounds.add("mib_per_s", mib(range.size) / ms * 1e3);
+    rounds.add("mib_per_s", mib(segment.range.size) / ms * 1e3);
   });
   ::unsetenv("WEIR_DELIVERY");
 }
@@ -260,10 +261,11 @@ void register_all() {
   }
   for (const char* delivery : {"thread", "sigbus"})
     for (const weir_codec codec : {WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE})
-      for (const unsigned threads : {1u, 2u, 4u})
-        add(named("fill", delivery, kCodecNames[codec], "cluster_kib:64",
-                  "threads:" + std::to_string(threads)),
-            [=](benchmark::State& s) { fill(s, delivery, codec, threads); });
+      for (const std::size_t kib : {4, 16, 64})
+        for (const unsigned threads : {1u, 2u, 4u})
+          add(named("fill", delivery, kCodecNames[codec], "cluster_kib:" + std::to_string(kib),
+                    "threads:" + std::to_string(threads)),
+              [=](benchmark::State& s) { fill(s, delivery, codec, kib, threads); });
   for (const weir_codec codec : {WEIR_CODEC_ZLIB, WEIR_CODEC_ZSTD, WEIR_CODEC_NONE})
     for (const unsigned threads : {1u, 2u})
       add(named("save", kCodecNames[codec], "threads:" + std::to_string(threads)),

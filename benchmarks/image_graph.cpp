@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <tuple>
 
 namespace weir::bench {
 namespace {
@@ -22,7 +23,7 @@ struct Files {
   ~Files() {
     for (const auto& [key, path] : paths) ::unlink(path.c_str());
   }
-  std::map<std::pair<int, std::size_t>, std::string> paths;
+  std::map<std::tuple<int, std::size_t, std::size_t>, std::string> paths;
 };
 
 struct Entry {
@@ -97,24 +98,26 @@ GraphHeap::~GraphHeap() {
   must(weir_heap_destroy(heap_, false));
 }
 
-void GraphHeap::save(const std::string& path, weir_codec codec) {
+void GraphHeap::save(const std::string& path, weir_codec codec, std::size_t cluster_kib) {
   weir_image_save_config config;
   weir_image_save_config_init(&config);
   const weir_image_root roots[] = {{"graph", slots_[0]}};
   config.roots = roots;
   config.root_count = 1;
   config.codec = codec;
+  config.cluster_bytes = cluster_kib << 10;
   must(weir_image_save(mutator_, path.c_str(), &config));
 }
 
-const std::string& saved_image(weir_codec codec, std::size_t mib) {
+const std::string& saved_image(weir_codec codec, std::size_t mib, std::size_t cluster_kib) {
   static Files files;
-  std::string& path = files.paths[{codec, mib}];
+  std::string& path = files.paths[{codec, mib, cluster_kib}];
   if (!path.empty()) return path;
   const char* tmpdir = std::getenv("TMPDIR");
   path = std::string(tmpdir != nullptr ? tmpdir : "/tmp") + "/bench-image-" +
-         std::to_string(::getpid()) + "-" + std::to_string(codec) + "-" + std::to_string(mib);
-  GraphHeap((mib + 512) << 21, mib, 0).save(path, codec);
+         std::to_string(::getpid()) + "-" + std::to_string(codec) + "-" + std::to_string(mib) +
+         "-" + std::to_string(cluster_kib);
+  GraphHeap((mib + 512) << 21, mib, 0).save(path, codec, cluster_kib);
   return path;
 }
 

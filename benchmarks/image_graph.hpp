@@ -1,6 +1,6 @@
 // An object graph of a given size for the benchmarks of images: tables, chained entries and
-// strings, as interpreters have them; saved once for each codec and size, and removed when the
-// program ends.
+// strings, as interpreters have them; saved once for each codec, size and size of clusters, and
+// removed when the program ends.
 #pragma once
 
 #include <weir/weir.h>
@@ -11,7 +11,7 @@
 namespace weir::bench {
 
 // The file. Ends the program with a sentence if it cannot be made.
-const std::string& saved_image(weir_codec codec, std::size_t mib);
+const std::string& saved_image(weir_codec codec, std::size_t mib, std::size_t cluster_kib = 64);
 
 // The same graph in a heap of its own.
 class GraphHeap {
@@ -22,7 +22,7 @@ class GraphHeap {
   GraphHeap(const GraphHeap&) = delete;
   GraphHeap& operator=(const GraphHeap&) = delete;
 
-  void save(const std::string& path, weir_codec codec);
+  void save(const std::string& path, weir_codec codec, std::size_t cluster_kib = 64);
 
  private:
   weir_heap* heap_ = nullptr;

@@ -97,9 +97,9 @@ class Story {
     auto began = Clock::now();
     weir_image* image = nullptr;
     must(weir_image_open(session.heap, options_.file.c_str(), nullptr, &image));
-    say("The next run opens the image: {:.2f} ms. Nothing of it is in memory (a character for 64 "
-        "KiB).",
-        milliseconds_since(began));
+    say("The next run opens the image: {:.2f} ms. Nothing of it is in memory (a character for "
+        "{} KiB).",
+        milliseconds_since(began), statistics_of(image).cluster_bytes >> 10);
     show(image);
     void* dictionary = nullptr;
     must(weir_image_root_get(image, "dictionary", &dictionary));

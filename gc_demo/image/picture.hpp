@@ -1,4 +1,4 @@
-// An image as it is in memory: a character for each cluster of 64 KiB.
+// An image as it is in memory: a character for each cluster.
 #pragma once
 
 #include <weir/weir.h>

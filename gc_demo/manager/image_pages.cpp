@@ -16,7 +16,7 @@ Expected<std::unique_ptr<ImagePages>> ImagePages::open(const std::string& path) 
   const std::size_t clusters = pages->file_.clusters();
   auto is_there = os::OffHeapArray<bool>::create(clusters);
   if (!is_there) return Unexpected(is_there.error());
-  auto memory = os::OffHeapArray<std::byte>::create(clusters * image::kClusterBytes);
+  auto memory = os::OffHeapArray<std::byte>::create(clusters * pages->file_.cluster_size().bytes());
   if (!memory) return Unexpected(memory.error());
   pages->is_there_ = std::move(*is_there);
   pages->memory_ = std::move(*memory);
@@ -27,12 +27,12 @@ Expected<std::unique_ptr<ImagePages>> ImagePages::open(const std::string& path) 
 }
 
 const std::byte* ImagePages::at(std::size_t offset) noexcept {
-  const std::size_t cluster = offset / image::kClusterBytes;
+  const std::size_t size = file_.cluster_size().bytes();
+  const std::size_t cluster = offset / size;
   if (!is_there_[cluster] && !file_.entry(cluster).is_absent()) {
     const auto decoded = reader_.read(file_, cluster, conversion_);
     if (!decoded) return nullptr;
-    std::memcpy(&memory_[cluster * image::kClusterBytes], decoded->objects().data(),
-                image::kClusterBytes);
+    std::memcpy(&memory_[cluster * size], decoded->objects().data(), size);
     is_there_[cluster] = true;
     ++inflated_;
   }

@@ -81,6 +81,10 @@ class ImageWriting {
     config_.codec = codec;
     return *this;
   }
+  ImageWriting& cluster_bytes(std::size_t bytes) {
+    config_.cluster_bytes = bytes;
+    return *this;
+  }
   ImageWriting& compact() {
     config_.compact = true;
     return *this;

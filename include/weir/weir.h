@@ -414,7 +414,7 @@ uint64_t weir_identity_hash(weir_heap* heap, const void* object);
 
 /* ---- Images ----------------------------------------------------------------------------------*/
 
-/* A heap on disk. Opened again it costs what is touched of it: its pages come, 64 KiB at a time,
+/* A heap on disk. Opened again it costs what is touched of it: its pages come, a cluster at a time,
  * when they are. Its objects live as long as the heap that it is open in, whatever refers to them;
  * they are written and refer to others like any. docs/image.md has the rest. */
 typedef struct weir_image weir_image;
@@ -450,6 +450,11 @@ typedef struct weir_image_save_config {
   const void* user_data; /* the embedder's own; at most 32 MiB */
   size_t user_bytes;
   weir_codec codec; /* default ZLIB */
+  /* How much comes at a touch, in bytes: a power of two from the system's page to 65536. Smaller
+   * ones bring in less that nobody asked for, and compress worse. Default 0: as the first image has
+   * them that is open in the heap, or else 65536. Images that have others are read and compressed
+   * anew. */
+  size_t cluster_bytes;
   unsigned threads; /* at most as many as mark; 0: those */
   /* Only what the roots reach, of open images too, and the objects one behind the other, in one
    * piece: the smallest file, but all of the images is read, by one thread. Objects have other
@@ -504,7 +509,8 @@ weir_status weir_image_hot_list(weir_image* image, const char* path);
 weir_status weir_prefault(weir_heap* heap, const void* begin, size_t bytes);
 
 typedef struct weir_image_statistics {
-  uint64_t clusters;        /* of 64 KiB */
+  uint64_t cluster_bytes; /* of objects, in each */
+  uint64_t clusters;
   uint64_t filled_clusters; /* that are in memory */
   uint64_t damaged_clusters;
   uint64_t read_bytes;    /* of the file, for them */

@@ -59,6 +59,7 @@ Expected<collector::SaveOptions> save_options(weir_mutator* mutator,
   const auto codec = codec_of(config.codec);
   if (!codec) return fail(ErrorCode::invalid_argument, kSaving, "`codec` is none of its values");
   options.codec = *codec;
+  options.cluster_bytes = config.cluster_bytes;
   options.threads = config.threads;
   options.modules = config.modules;
   options.compact = config.compact;
@@ -160,7 +161,8 @@ weir_status weir_prefault(weir_heap* heap, const void* begin, size_t bytes) {
 
 void weir_image_get_statistics(weir_image* image, weir_image_statistics* statistics) {
   const image::PagerCounters counters = image->image->pager().counters();
-  *statistics = {.clusters = image->image->file().clusters(),
+  *statistics = {.cluster_bytes = image->image->file().cluster_size().bytes(),
+                 .clusters = image->image->file().clusters(),
                  .filled_clusters = counters.filled,
                  .damaged_clusters = counters.damaged,
                  .read_bytes = counters.read_bytes,

@@ -18,6 +18,7 @@ constexpr Range kEverywhere{Address(), ~std::size_t{0}};
 ClusterSaver::ClusterSaver(Saving& saving, image::Codec codec)
     : Tracer(saving.heap_.space(), saving.heap_.format(), kEverywhere),
       saving_(saving),
+      cluster_size_(saving.layout_.cluster_size()),
       codec_(codec) {}
 
 Expected<std::unique_ptr<ClusterSaver>> ClusterSaver::create(Saving& saving, image::Codec codec) {
@@ -30,12 +31,12 @@ Expected<> ClusterSaver::set_up() {
   auto encoder = image::Encoder::create(codec_);
   if (!encoder) return Unexpected(encoder.error());
   encoder_ = std::move(*encoder);
-  auto payload =
-      os::OffHeapArray<std::uint64_t>::create(image::kPayloadBytes / sizeof(std::uint64_t));
+  const std::size_t payload_bytes = cluster_size_.payload_bytes();
+  auto payload = os::OffHeapArray<std::uint64_t>::create(payload_bytes / sizeof(std::uint64_t));
   if (!payload) return Unexpected(payload.error());
   payload_ = std::move(*payload);
   auto encoded = os::OffHeapArray<std::byte>::create(
-      std::max(encoder_->bound(image::kPayloadBytes), image::kMostStored));
+      std::max(encoder_->bound(payload_bytes), cluster_size_.most_stored()));
   if (!encoded) return Unexpected(encoded.error());
   encoded_ = std::move(*encoded);
   // What an encoder allocates at its first use, it has now.
@@ -46,7 +47,7 @@ Expected<> ClusterSaver::set_up() {
 
 void ClusterSaver::begin(Range range) {
   range_ = range;
-  std::memset(payload_.data(), 0, image::kPayloadBytes);
+  is_empty_ = true;
 }
 
 std::uint8_t* ClusterSaver::metadata_of(Address a) const {
@@ -54,16 +55,11 @@ std::uint8_t* ClusterSaver::metadata_of(Address a) const {
   return self.cluster().metadata() + (a - range_.begin) / heap::kGranuleBytes;
 }
 
-void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry) {
+void ClusterSaver::save_region_cluster(Range range, image::ClusterEntry& entry) {
+  begin(range);
   const heap::Region& region = space_.region();
+  const heap::BlockIndex index = region.block_of(range.begin);
   const heap::Block& block = region.block(index);
-  const Range range = region.range_of(index);
-  bool is_empty = true;
-  const auto add_first = [&](const heap::Found& object) {
-    if (is_empty) begin(range);
-    is_empty = false;
-    add(object, object.range.begin, entry);
-  };
   if (block.state() == heap::BlockState::large) {
     for (Address at = range.begin; at < range.end();) {
       const heap::LargeObject* object = space_.large_object(at);
@@ -71,31 +67,33 @@ void ClusterSaver::save_block(heap::BlockIndex index, image::ClusterEntry& entry
         at = at + region.unit_bytes();
         continue;
       }
-      if (space_.is_marked(object->range.begin)) add_first({object->range, object->kind});
+      if (space_.is_marked(object->range.begin))
+        add_and_count({object->range, object->kind}, object->range.begin, entry);
       at = object->range.begin + object->units * region.unit_bytes();
     }
   } else if (block.has_survivors() && block.has_small_objects()) {
-    for (Address at = range.begin; at < range.end();
-         at = space_.metadata().next_start(at, range.end()))
-      if (space_.metadata().load(at).is_object() && space_.is_marked(at))
-        add_first(space_.describe(at));
+    const heap::Metadata& metadata = space_.metadata();
+    for (Address at = metadata.start_at_or_before(range.begin, region.range_of(index).begin);
+         at < range.end(); at = metadata.next_start(at, range.end()))
+      if (metadata.load(at).is_object() && space_.is_marked(at))
+        add_and_count(space_.describe(at), at, entry);
   }
-  if (is_empty) return;
-  if (*metadata_of(range.begin) == 0 && entry.continues == 0)
-    *metadata_of(range.begin) = heap::MetadataByte::free_start().value();
-  append(entry);
+  end(entry);
 }
 
 void ClusterSaver::save_compacted(const Compaction& compaction, std::size_t cluster,
                                   image::ClusterEntry& entry) {
-  begin({saving_.layout_.compact_begin() + cluster * image::kClusterBytes, image::kClusterBytes});
-  compaction.for_each_in(
-      cluster, [&](const heap::Found& object, Address placed) { add(object, placed, entry); });
-  append(entry);
+  begin({saving_.layout_.compact_begin() + cluster * cluster_size_.bytes(), cluster_size_.bytes()});
+  compaction.for_each_in(cluster, [&](const heap::Found& object, Address placed) {
+    add_and_count(object, placed, entry);
+  });
+  end(entry);
 }
 
 // `placed`: where it begins in the file, if all lay there as it is in the file.
 void ClusterSaver::add(const heap::Found& object, Address placed, image::ClusterEntry& entry) {
+  if (is_empty_) std::memset(payload_.data(), 0, cluster_size_.payload_bytes());
+  is_empty_ = false;
   const Range part = Range{placed, object.range.size}.intersection(range_);
   std::memcpy(cluster().objects().data() + (part.begin - range_.begin),
               (object.range.begin + (part.begin - placed)).as(), part.size);
@@ -103,18 +101,26 @@ void ClusterSaver::add(const heap::Found& object, Address placed, image::Cluster
     *metadata_of(part.end()) = heap::MetadataByte::free_start().value();
   if (placed < range_.begin) {
     entry.continues = static_cast<std::uint32_t>(
-        (range_.begin - placed.align_down(image::kClusterBytes)) / image::kClusterBytes);
+        (range_.begin - placed.align_down(cluster_size_.bytes())) / cluster_size_.bytes());
   } else {
-    const heap::KindTag kind = object.kind;
-    *metadata_of(part.begin) = kind.start_byte().value();
-    if (kind.number() != 0)
-      *metadata_of(part.begin + heap::kGranuleBytes) = saving_.layout_.number_of(kind.number());
-    Count& count = kind.number() != 0 ? defined[kind.number()]
-                                      : built_in[static_cast<std::size_t>(kind.trace_class())];
-    ++count.objects;
-    count.bytes += object.range.size;
+    *metadata_of(placed) = object.kind.start_byte().value();
+    const Address second = placed + heap::kGranuleBytes;
+    const std::uint8_t kind = object.kind.number();
+    std::uint8_t& number = second < range_.end() ? *metadata_of(second) : entry.last_kind;
+    if (kind != 0) number = saving_.layout_.number_of(kind);
   }
   trace(object, placed, part);
+}
+
+void ClusterSaver::add_and_count(const heap::Found& object, Address placed,
+                                 image::ClusterEntry& entry) {
+  add(object, placed, entry);
+  if (placed < range_.begin) return;
+  const heap::KindTag kind = object.kind;
+  Count& count = kind.number() != 0 ? defined[kind.number()]
+                                    : built_in[static_cast<std::size_t>(kind.trace_class())];
+  ++count.objects;
+  count.bytes += object.range.size;
 }
 
 void ClusterSaver::trace(const heap::Found& object, Address placed, Range part) {
@@ -156,7 +162,10 @@ void ClusterSaver::edge(Address slot, Address target) {
   cluster().relocate_word(offset);
 }
 
-void ClusterSaver::append(image::ClusterEntry& entry) {
+void ClusterSaver::end(image::ClusterEntry& entry) {
+  if (is_empty_) return;
+  if (*metadata_of(range_.begin) == 0 && entry.continues == 0)
+    *metadata_of(range_.begin) = heap::MetadataByte::free_start().value();
   const auto size = encoder_->encode(std::as_bytes(payload_.span()), encoded_.span());
   if (!size) return saving_.fail_with(size.error());
   const image::Bytes bytes = std::as_bytes(encoded_.span()).first(*size);
@@ -172,34 +181,22 @@ void ClusterSaver::save_image_cluster(const SaveLayout::Part& part, Range range,
                                       image::ClusterEntry& entry) {
   const weir_image& from = *part.image;
   image::Image& image = *from.image;
-  const auto& segment = *image.segments()[part.image_segment];
-  const std::size_t cluster_index =
-      segment.first_cluster + (range.begin - segment.range.begin) / image::kClusterBytes;
-  if (image.file().entry(cluster_index).is_absent()) return;
-  const bool is_there = image.pager().settled_state(cluster_index) == image::ClusterState::filled;
-  const bool is_as_saved = !image.pager().has_removed(cluster_index) &&
-                           !(is_there && from.escaped->is_modified(cluster_index));
-  if (part.is_copied && is_as_saved) return copy(from, cluster_index, entry);
+  if (image.is_absent(range)) return;
+  if (part.is_copied) {
+    const std::size_t index = image.segments()[part.image_segment]->cluster_of(range.begin);
+    const bool is_there = image.pager().settled_state(index) == image::ClusterState::filled;
+    const bool is_as_saved =
+        !image.pager().has_removed(index) && !(is_there && from.escaped->is_modified(index));
+    if (is_as_saved) return copy(from, index, entry);
+  }
   if (!image.bring_in(range)) return fail_damaged();
   begin(range);
-  entry.continues = image.file().entry(cluster_index).continues;
-  std::memcpy(cluster().objects().data(), range.begin.as(), range.size);
-  const heap::Metadata& metadata = image.segment_of(range.begin)->metadata;
-  std::memcpy(cluster().metadata(), metadata.at(range.begin), image::kClusterMetadata);
-  number_kinds();
-  image.for_each_object_on(range, [this](const heap::Found& object, Range on) {
-    trace(object, object.range.begin, on);
+  image.for_each_object_on(range, [&](const heap::Found& object, Range on) {
+    // Once, where the image has several clusters on it.
+    if (on.begin == object.range.begin || on.begin == range.begin)
+      add(object, object.range.begin, entry);
   });
-  append(entry);
-}
-
-// From the heap's numbers to the file's.
-void ClusterSaver::number_kinds() {
-  std::uint8_t* const metadata = cluster().metadata();
-  for (std::size_t i = 0; i + 1 < image::kClusterMetadata; ++i)
-    if (heap::MetadataByte(metadata[i]).is_object() &&
-        !heap::MetadataByte(metadata[i + 1]).is_start() && metadata[i + 1] != 0)
-      metadata[i + 1] = saving_.layout_.number_of(metadata[i + 1]);
+  end(entry);
 }
 
 void ClusterSaver::copy(const weir_image& from, std::size_t cluster_index,

@@ -1,4 +1,4 @@
-// Makes clusters of a heap's blocks: one worker of a save. Objects that are marked, their metadata,
+// Makes clusters of a heap's memory: one worker of a save. Objects that are marked, their metadata,
 // and which of their words are addresses; those are written as the file has them. Nothing here uses
 // malloc, since the world may be stopped by signals.
 #pragma once
@@ -21,7 +21,7 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
   static Expected<std::unique_ptr<ClusterSaver>> create(Saving& saving, image::Codec codec);
 
   // Each fills in the cluster's entry, and appends it to the file unless it is absent.
-  void save_block(heap::BlockIndex index, image::ClusterEntry& entry);
+  void save_region_cluster(Range range, image::ClusterEntry& entry);
   void save_compacted(const Compaction& compaction, std::size_t cluster,
                       image::ClusterEntry& entry);
   void save_image_cluster(const SaveLayout::Part& part, Range range, image::ClusterEntry& entry);
@@ -43,17 +43,19 @@ class ClusterSaver final : public Tracer<ClusterSaver> {
   Expected<> set_up();
   void begin(Range range);
   void add(const heap::Found& object, Address placed, image::ClusterEntry& entry);
+  void add_and_count(const heap::Found& object, Address placed, image::ClusterEntry& entry);
   void trace(const heap::Found& object, Address placed, Range part);
-  void append(image::ClusterEntry& entry);
+  void end(image::ClusterEntry& entry);
   void copy(const weir_image& from, std::size_t cluster, image::ClusterEntry& entry);
-  void number_kinds();
   void fail_damaged();
   std::uint8_t* metadata_of(Address a) const;
-  image::Cluster cluster() { return image::Cluster(std::as_writable_bytes(payload_.span())); }
+  image::Cluster cluster() { return {std::as_writable_bytes(payload_.span()), cluster_size_}; }
 
   Saving& saving_;
+  const image::ClusterSize cluster_size_;
   const image::Codec codec_;
   Range range_;                      // of the cluster at hand, where its objects are placed
+  bool is_empty_ = true;             // nothing has been added to it
   std::uintptr_t displacement_ = 0;  // of the object at hand, from where it lies to its place
   std::unique_ptr<image::Encoder> encoder_;
   os::OffHeapArray<std::uint64_t> payload_;

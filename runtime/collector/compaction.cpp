@@ -10,7 +10,6 @@ namespace {
 constexpr const char* kWhat = "saving a compact heap image";
 // So that references into images are handed on, too.
 constexpr Range kEverywhere{Address(), ~std::size_t{0}};
-constexpr std::size_t kClusterGranules = image::kClusterBytes / heap::kGranuleBytes;
 
 constexpr const char* kConservative =
     "saving a heap image compact, since objects of a kind that is traced conservatively stay where "
@@ -26,7 +25,7 @@ Unexpected unmovable(const char* why, const char* kind) {
 
 }  // namespace
 
-Compaction::Compaction(Heap& heap) : heap_(heap) {
+Compaction::Compaction(Heap& heap, image::ClusterSize size) : heap_(heap), cluster_size_(size) {
   areas_.push_back({heap.space().region().range(), nullptr, {}});
   for (std::size_t i = 0; i < heap.images().size(); ++i)
     for (const auto& segment : heap.images()[i].image->segments())
@@ -141,25 +140,28 @@ Expected<> Compaction::trace(std::span<const std::pair<std::string, Address>> ro
 
 Expected<> Compaction::place(Address saved) {
   saved_ = saved;
+  const std::size_t in_cluster = cluster_size_.granules();
   std::size_t at = 0;  // in granules
   for (Area& area : areas_)
     for (Address start = area.next_kept(area.range.begin); start < area.range.end();
          start = area.next_kept(start + heap::kGranuleBytes)) {
       const std::size_t granules = describe(area, start).range.size / heap::kGranuleBytes;
-      const std::size_t left = kClusterGranules - at % kClusterGranules;
-      if (left < granules && left != kClusterGranules) at += left;
+      const std::size_t unit = granules <= in_cluster ? in_cluster : heap::kBlockGranules;
+      const std::size_t left = unit - at % unit;
+      if (left < granules && left != unit) at += left;
       area.place(start) = static_cast<std::uint32_t>(at + 1);
       at += granules;
-      if (at >= kMarked - kClusterGranules)
+      if (at >= kMarked - heap::kBlockGranules)
         return fail(ErrorCode::unsupported, kWhat, "it would have more than 64 GiB");
-      for (std::size_t cluster = first_in_.size(); cluster * kClusterGranules < at; ++cluster)
+      for (std::size_t cluster = first_in_.size(); cluster * in_cluster < at; ++cluster)
         if (!first_in_.push_back(start)) return fail(ErrorCode::out_of_memory, kWhat);
     }
   return {};
 }
 
 void Compaction::for_each_in(std::size_t cluster, Visit visit) const {
-  const Address end = saved_ + (cluster + 1) * image::kClusterBytes;
+  if (cluster >= first_in_.size()) return;  // the rest of the last block
+  const Address end = saved_ + (cluster + 1) * cluster_size_.bytes();
   const Area* area = area_of(first_in_[cluster]);
   Address start = first_in_[cluster];
   for (;;) {

@@ -1,5 +1,6 @@
 // What a compact save keeps, and where: the objects that its roots reach, those of images included,
-// one behind the other in the order of their addresses. None that fits into a cluster lies in two.
+// one behind the other in the order of their addresses. None that fits into a cluster, or into a
+// block, lies in two.
 //
 //   trace()   marks, with a table of 4 bytes for each granule of the heap and of its images
 //   place()   the table becomes one of new places
@@ -21,15 +22,15 @@ class Heap;
 
 class Compaction {
  public:
-  explicit Compaction(Heap& heap);  // before the world is stopped
+  Compaction(Heap& heap, image::ClusterSize size);  // before the world is stopped
 
   // Errors: unsupported, where something may not be moved; invalid_argument, where an image is
   // damaged; out_of_memory.
   Expected<> trace(std::span<const std::pair<std::string, Address>> roots);
-  // From `saved` on, the first byte of a cluster.
+  // From `saved` on, the first byte of a block.
   Expected<> place(Address saved);
 
-  std::size_t clusters() const { return first_in_.size(); }
+  std::size_t bytes() const { return first_in_.size() * cluster_size_.bytes(); }
   // Those of which something lies in a cluster, in order. `placed`: where the object begins in the
   // file.
   using Visit = os::FunctionRef<void(const heap::Found& object, Address placed)>;
@@ -59,6 +60,7 @@ class Compaction {
   heap::Found describe(const Area& area, Address start) const;
 
   Heap& heap_;
+  const image::ClusterSize cluster_size_;
   std::vector<Area> areas_;  // by address
   Address saved_;
   os::OffHeapVector<Address> first_in_;  // by cluster: the first object that lies in it

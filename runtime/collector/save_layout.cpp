@@ -20,8 +20,9 @@ bool is_same(const image::Outside& a, const image::Outside& b) {
 
 }  // namespace
 
-Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool modules,
-                               bool compact) {
+Expected<> SaveLayout::prepare(image::ClusterSize size, const std::vector<image::NamedRange>& names,
+                               bool modules, bool compact) {
+  cluster_size_ = size;
   if (!compact) place_images();
   if (auto done = number_kinds(); !done) return done;
   place_region(compact);
@@ -38,7 +39,7 @@ Expected<> SaveLayout::prepare(const std::vector<image::NamedRange>& names, bool
 void SaveLayout::place_region(bool compact) {
   const Range region = heap_.space().region().range();
   region_saved_bytes_ = region.size;
-  if (compact) {  // twice: what is left over at the ends of clusters is less than half
+  if (compact) {  // twice: what is left over at their ends is less than half
     for (std::size_t i = 0; i < heap_.images_.size(); ++i)
       for (const auto& segment : heap_.images_[i].image->segments())
         region_saved_bytes_ += segment->range.size;
@@ -66,6 +67,7 @@ void SaveLayout::place_images() {
 
 bool SaveLayout::may_be_copied(const weir_image& opened) const {
   const image::Image& image = *opened.image;
+  if (image.file().cluster_size() != cluster_size_) return false;
   const auto is_outside_parts = [&](Range saved) {
     return std::ranges::none_of(parts_, [&](const Part& part) {
       return saved.overlaps({part.saved, part.range.size});
@@ -77,13 +79,12 @@ bool SaveLayout::may_be_copied(const weir_image& opened) const {
              return segment.saved.overlaps(known.saved.saved);
            });
   };
-  const auto agrees = [&](const image::Outside& outside) {
-    return is_outside_parts(outside.saved) &&
-           std::ranges::all_of(outside_, [&](const Outside& known) {
-             return is_same(known.saved, outside)
-                        ? known.saved.saved == outside.saved &&
-                              known.here.begin == image.outside_here(outside)
-                        : !known.saved.saved.overlaps(outside.saved);
+  const auto agrees = [&](const image::Image::Referred& referred) {
+    const Range saved = referred.outside->saved;
+    return is_outside_parts(saved) && std::ranges::all_of(outside_, [&](const Outside& known) {
+             return is_same(known.saved, *referred.outside)
+                        ? known.saved.saved == saved && known.here == referred.here
+                        : !known.saved.saved.overlaps(saved);
            });
   };
   const auto& numbers = image.conversion().kinds.kinds;
@@ -93,9 +94,8 @@ bool SaveLayout::may_be_copied(const weir_image& opened) const {
     const bool is_taken = std::ranges::find(number_of_, number) != number_of_.end();
     if (number_of_[here] != 0 ? number_of_[here] != number : is_taken) return false;
   }
-  const image::Directory& directory = image.file().directory();
-  return std::ranges::all_of(directory.segments, is_free) &&
-         (parts_.empty() || std::ranges::all_of(directory.outside, agrees));
+  return std::ranges::all_of(image.file().directory().segments, is_free) &&
+         std::ranges::all_of(image.referred(), agrees);
 }
 
 void SaveLayout::place_image(const weir_image& opened, bool is_copied) {
@@ -116,9 +116,8 @@ void SaveLayout::place_image(const weir_image& opened, bool is_copied) {
 }
 
 void SaveLayout::keep_outside(const image::Image& image) {
-  for (const image::Outside& outside : image.file().directory().outside)
-    if (const auto here = image.outside_here(outside); here && find_outside(outside) == nullptr)
-      outside_.push_back({outside, {*here, outside.saved.size}, true});
+  for (const auto& [outside, here] : image.referred())
+    if (find_outside(*outside) == nullptr) outside_.push_back({*outside, here, true});
 }
 
 // ---- Kinds --------------------------------------------------------------------------------------
@@ -146,7 +145,7 @@ Address SaveLayout::free_place(std::size_t bytes, Address wanted) const {
   Range place{wanted, bytes};
   const auto is_moved = [&](Range taken) {
     if (!place.overlaps(taken)) return false;
-    place.begin = taken.end().align_up(image::kClusterBytes);
+    place.begin = taken.end().align_up(heap::kBlockBytes);
     return true;
   };
   const Range region{region_saved_, region_saved_bytes_};
@@ -181,12 +180,9 @@ Expected<> SaveLayout::add_outside(image::Outside outside, Range here) {
 
 Expected<> SaveLayout::place_outside(const std::vector<image::NamedRange>& names, bool modules) {
   using By = image::Outside::By;
-  for (std::size_t i = 0; i < heap_.images_.size(); ++i) {  // kept already, if it is copied
-    const image::Image& image = *heap_.images_[i].image;
-    for (const image::Outside& outside : image.file().directory().outside)
-      if (const auto here = image.outside_here(outside))
-        if (auto done = add_outside(outside, {*here, outside.saved.size}); !done) return done;
-  }
+  for (std::size_t i = 0; i < heap_.images_.size(); ++i)  // kept already, if it is copied
+    for (const auto& [outside, here] : heap_.images_[i].image->referred())
+      if (auto done = add_outside(*outside, here); !done) return done;
   for (const image::NamedRange& named : names) {
     if (named.range.empty() || named.name.empty() || named.name.size() > image::kMostNameBytes)
       return invalid("a named range is empty, or has no name");
@@ -239,7 +235,9 @@ void SaveLayout::add_region(Range range) {
 }
 
 void SaveLayout::add_compact(std::size_t bytes) {
-  if (bytes != 0) parts_.push_back({{region_saved_, bytes}, region_saved_, nullptr, 0, false, 0});
+  if (bytes == 0) return;
+  const Address end = (region_saved_ + bytes).align_up(heap::kBlockBytes);
+  parts_.push_back({Range::between(region_saved_, end), region_saved_, nullptr, 0, false, 0});
 }
 
 std::size_t SaveLayout::number_clusters() {
@@ -247,7 +245,7 @@ std::size_t SaveLayout::number_clusters() {
   std::size_t clusters = 0;
   for (Part& part : parts_) {
     part.first_cluster = clusters;
-    clusters += part.range.size / image::kClusterBytes;
+    clusters += part.range.size / cluster_size_.bytes();
   }
   return clusters;
 }

@@ -34,9 +34,12 @@ class SaveLayout {
   };
 
   explicit SaveLayout(Heap& heap) : heap_(heap) {}
-  // `modules`: slots that point into these are translated. `compact`: objects of the region and of
-  // images get new places, all in one part.
-  Expected<> prepare(const std::vector<image::NamedRange>& names, bool modules, bool compact);
+  // `size`: images with clusters of another one are made anew. `modules`: slots that point into
+  // these are translated. `compact`: objects of the region and of images get new places, all in one
+  // part.
+  Expected<> prepare(image::ClusterSize size, const std::vector<image::NamedRange>& names,
+                     bool modules, bool compact);
+  image::ClusterSize cluster_size() const { return cluster_size_; }
   // The world is stopped: the part of the region that has anything to be saved, perhaps empty.
   void add_region(Range range);
   Address compact_begin() const { return region_saved_; }
@@ -78,6 +81,7 @@ class SaveLayout {
   void place_region(bool compact);
 
   Heap& heap_;
+  image::ClusterSize cluster_size_;
   // Numbers of kinds in the file, by those of the heap.
   std::array<std::uint8_t, heap::Kinds::kMaxKinds + 1> number_of_{};
   std::vector<image::SavedKind> kinds_;

@@ -33,9 +33,11 @@ Expected<> Saving::prepare(const std::string& path) {
   images_ = heap_.images_.size();
   kinds_ = heap_.space().kinds().count();
   if (auto right = check_roots(); !right) return right;
-  if (auto done = layout_.prepare(options_.names, options_.modules, options_.compact); !done)
+  const auto size = cluster_size();
+  if (!size) return Unexpected(size.error());
+  if (auto done = layout_.prepare(*size, options_.names, options_.modules, options_.compact); !done)
     return done;
-  if (options_.compact) compaction_.emplace(heap_);
+  if (options_.compact) compaction_.emplace(heap_, *size);
   const unsigned threads =
       options_.threads != 0 ? std::min(options_.threads, heap_.team_.size()) : heap_.team_.size();
   for (unsigned i = 0; i < threads; ++i) {
@@ -61,6 +63,16 @@ Expected<> Saving::check_roots() const {
   if (options_.user_data.size() > image::kMostUserBytes)
     return invalid("more than 32 MiB of user data");
   return {};
+}
+
+Expected<image::ClusterSize> Saving::cluster_size() const {
+  if (options_.cluster_bytes == 0)
+    return images_ == 0 ? image::ClusterSize() : heap_.images_[0].image->file().cluster_size();
+  if (!image::ClusterSize::is_valid(options_.cluster_bytes))
+    return invalid("clusters of " + std::to_string(options_.cluster_bytes) +
+                   " bytes: it has to be a power of two from " + std::to_string(os::page_size()) +
+                   " to " + std::to_string(heap::kBlockBytes));
+  return image::ClusterSize(options_.cluster_bytes);
 }
 
 // What the file calls an address; nothing: it leads to what is not translated.
@@ -106,7 +118,7 @@ void Saving::compact() {
   if (auto done = compaction_->trace(options_.roots); !done) return fail_with(done.error());
   if (auto done = compaction_->place(layout_.compact_begin()); !done)
     return fail_with(done.error());
-  layout_.add_compact(compaction_->clusters() * image::kClusterBytes);
+  layout_.add_compact(compaction_->bytes());
 }
 
 void Saving::mark_reachable() {
@@ -148,7 +160,9 @@ void Saving::lay_out() {
 void Saving::make_index() {
   const std::size_t clusters = layout_.number_clusters();
   if (clusters > image::kMostClusters)
-    return fail_with(fail(ErrorCode::unsupported, kWhat, "an image has at most 1 TiB").value());
+    return fail_with(fail(ErrorCode::unsupported, kWhat, "an image has at most 16777216 clusters",
+                          {}, "Save it with larger ones")
+                         .value());
   auto index = os::OffHeapArray<image::ClusterEntry>::create(clusters);
   if (!index) return fail_with(index.error());
   index_ = std::move(*index);
@@ -165,10 +179,10 @@ void Saving::encode(unsigned worker) {
       continue;
     }
     const SaveLayout::Part& part = layout_.part_of(cluster);
-    const Range range{part.range.begin + (cluster - part.first_cluster) * image::kClusterBytes,
-                      image::kClusterBytes};
+    const std::size_t size = layout_.cluster_size().bytes();
+    const Range range{part.range.begin + (cluster - part.first_cluster) * size, size};
     if (part.image == nullptr)
-      savers_[worker]->save_block(heap_.space().region().block_of(range.begin), index_[cluster]);
+      savers_[worker]->save_region_cluster(range, index_[cluster]);
     else
       savers_[worker]->save_image_cluster(part, range, index_[cluster]);
   }
@@ -206,6 +220,7 @@ Expected<> Saving::finish() {
     directory.roots.push_back({name, to_saved(object).value_or(Address())});
   directory.user_data = options_.user_data;
 
+  header.cluster_size = layout_.cluster_size();
   header.page_bytes = static_cast<std::uint32_t>(os::page_size());
   header.image_id = random_id();
   header.slot_mask = heap_.format().slot_mask;

@@ -29,7 +29,8 @@ class ClusterSaver;
 
 struct SaveOptions {
   image::Codec codec = image::Codec::zlib;
-  unsigned threads = 0;  // at most as many as mark; 0: those
+  std::size_t cluster_bytes = 0;  // 0: as the first image that is open has them, or a block
+  unsigned threads = 0;           // at most as many as mark; 0: those
   std::vector<std::pair<std::string, Address>> roots;
   std::vector<image::NamedRange> names;
   bool modules = true;  // slots that point into the program or its libraries are translated
@@ -51,6 +52,7 @@ class Saving {
  private:
   friend class ClusterSaver;
   Expected<> check_roots() const;
+  Expected<image::ClusterSize> cluster_size() const;
   void mark_reachable();
   void compact();
   std::optional<Address> to_saved(Address address);

@@ -14,7 +14,8 @@ Expected<std::unique_ptr<BackgroundFill>> BackgroundFill::start(Image& image,
                                                                 std::vector<std::uint32_t> first,
                                                                 bool then_all) {
   std::unique_ptr<BackgroundFill> fill(new BackgroundFill(image, std::move(first), then_all));
-  const unsigned threads = std::max(2u, std::thread::hardware_concurrency() / 2);
+  // At most half as many as there are decoders on a large machine: the rest is for who waits.
+  const unsigned threads = std::clamp(std::thread::hardware_concurrency() / 2, 2u, 8u);
   const os::BlockedSignals blocked;  // which the threads inherit
   for (unsigned i = 0; i < threads; ++i) {
     try {

@@ -1,6 +1,10 @@
 // A cluster as it is when decoded:
 //
-//   | objects, 64 KiB | metadata, a byte for each granule | relocations, a bit for each word |
+//   | objects | metadata, a byte for each granule | relocations, a bit for each word |
+//
+// Where a cluster is smaller than a block, an object may reach into it from the one before; and the
+// kind's number of one that starts in its last granule is in its index entry (last_kind), since the
+// granule that has it otherwise is the next cluster's.
 //
 // What comes from a file is checked before anybody relies on it: metadata that the heap could not
 // have written, and words that point nowhere, make the cluster a damaged one.
@@ -11,8 +15,7 @@
 #include <cstring>
 
 #include "runtime/heap/kinds.hpp"
-#include "runtime/image/codec.hpp"
-#include "runtime/image/format.hpp"
+#include "runtime/image/cluster_index.hpp"
 #include "runtime/image/translation.hpp"
 
 namespace weir::image {
@@ -26,14 +29,14 @@ struct KindMap {
   std::array<Kind, heap::Kinds::kMaxKinds + 1> kinds{};
 };
 
-// A view of a buffer of kPayloadBytes that starts at a multiple of 8.
+// A view of a buffer of payload_bytes() that starts at a multiple of 8.
 class Cluster {
  public:
-  explicit Cluster(Buffer payload) : payload_(payload) {}
+  Cluster(Buffer payload, ClusterSize size) : payload_(payload), size_(size) {}
 
-  Buffer objects() const { return payload_.first(kClusterBytes); }
+  Buffer objects() const { return payload_.first(size_.bytes()); }
   std::uint8_t* metadata() const {
-    return reinterpret_cast<std::uint8_t*>(payload_.data() + kClusterBytes);
+    return reinterpret_cast<std::uint8_t*>(payload_.data() + size_.bytes());
   }
   void relocate_word(std::size_t offset) const {  // of the word, in bytes
     relocations()[offset / 64] |= static_cast<std::uint8_t>(1u << (offset / 8 % 8));
@@ -48,22 +51,24 @@ class Cluster {
   }
 
   // For the fault path. False: this cannot be, and nothing of it may be used.
-  bool check_metadata(const KindMap& kinds, bool is_continued) const noexcept;
+  bool check_metadata(const KindMap& kinds, const ClusterEntry& entry) const noexcept;
   // Every word that has a relocation bit is translated.
   bool translate(const Translation& translation, const SlotFormat& format) const noexcept;
   // The words that have a relocation bit, in order: visit(offset).
   template <class Visit>
   void for_each_relocation(Visit&& visit) const {
-    for (std::size_t byte = 0; byte < kClusterRelocations; ++byte)
+    for (std::size_t byte = 0; byte < size_.relocation_bytes(); ++byte)
       for (unsigned bits = relocations()[byte]; bits != 0; bits &= bits - 1)
         visit((byte * 8 + static_cast<unsigned>(std::countr_zero(bits))) * 8);
   }
 
  private:
-  std::uint8_t* relocations() const { return metadata() + kClusterMetadata; }
-  bool check_start(const KindMap& kinds, std::size_t granule) const noexcept;
+  std::uint8_t* relocations() const { return metadata() + size_.granules(); }
+  bool check_start(const KindMap& kinds, std::size_t granule,
+                   std::uint8_t last_kind) const noexcept;
 
   Buffer payload_;
+  ClusterSize size_;
 };
 
 }  // namespace weir::image

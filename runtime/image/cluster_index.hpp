@@ -17,6 +17,8 @@ struct ClusterEntry {
   // An object from so many clusters before this one reaches into it; 0: it begins with none.
   std::uint32_t continues = 0;
   Codec codec = Codec::none;
+  // The kind's number of an object that starts in its last granule; 0: it has none.
+  std::uint8_t last_kind = 0;
 
   bool is_absent() const { return stored == 0; }
 };

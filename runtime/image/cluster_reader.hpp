@@ -20,12 +20,16 @@ struct Conversion {
 class ClusterReader {
  public:
   static Expected<ClusterReader> create(const ImageFile& file);
+  ClusterReader() = default;  // reads nothing
 
   // Not of an absent one. Nothing: it is damaged, or cannot be. Valid until the next call.
   std::optional<Cluster> read(const ImageFile& file, std::size_t cluster,
                               const Conversion& conversion) noexcept;
 
  private:
+  explicit ClusterReader(ClusterSize size) : size_(size) {}
+
+  ClusterSize size_;
   std::unique_ptr<Decoder> decoders_[kCodecs.size()];  // those that the file needs
   os::OffHeapArray<std::byte> encoded_;
   os::OffHeapArray<std::uint64_t> payload_;

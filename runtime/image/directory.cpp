@@ -23,16 +23,16 @@ bool is_range(std::uint64_t begin, std::uint64_t size) {
   return size != 0 && begin != 0 && begin < kMostAddress && size < kMostAddress;
 }
 
-Expected<> read_segments(ByteReader& in, Directory& to) {
+Expected<> read_segments(ByteReader& in, Directory& to, ClusterSize size) {
   const std::size_t count = in.u32();
   if (count > kMostSegments) return refused("too many segments");
   for (std::size_t i = 0; i < count && in.ok(); ++i) {
     const std::uint64_t begin = in.u64();
     const std::uint64_t clusters = in.u32();
     const std::uint64_t identity = in.u64();
-    if (!is_range(begin, clusters) || begin % kClusterBytes != 0)
+    const Range saved{Address(begin), clusters * size.bytes()};
+    if (!is_range(begin, clusters) || !saved.is_aligned(heap::kBlockBytes))
       return refused("a segment at no possible address");
-    const Range saved{Address(begin), clusters * kClusterBytes};
     if (i > 0 && saved.begin < to.segments.back().saved.end())
       return refused("its segments overlap, or are out of order");
     to.segments.push_back({saved, identity});
@@ -125,9 +125,9 @@ Expected<> read_outside(ByteReader& in, Directory& to) {
 
 }  // namespace
 
-std::size_t Directory::clusters() const {
+std::size_t Directory::clusters(ClusterSize size) const {
   std::size_t count = 0;
-  for (const Segment& segment : segments) count += segment.saved.size / kClusterBytes;
+  for (const Segment& segment : segments) count += segment.saved.size / size.bytes();
   return count;
 }
 
@@ -143,12 +143,12 @@ const SavedKind* Directory::find_kind(std::uint8_t number) const {
   return nullptr;
 }
 
-ByteWriter encode(const Directory& directory) {
+ByteWriter encode(const Directory& directory, ClusterSize size) {
   ByteWriter out;
   out.u32(static_cast<std::uint32_t>(directory.segments.size()));
   for (const Segment& segment : directory.segments) {
     out.u64(segment.saved.begin.value());
-    out.u32(static_cast<std::uint32_t>(segment.saved.size / kClusterBytes));
+    out.u32(static_cast<std::uint32_t>(segment.saved.size / size.bytes()));
     out.u64(segment.identity);
   }
   out.u32(static_cast<std::uint32_t>(directory.kinds.size()));
@@ -184,17 +184,20 @@ ByteWriter encode(const Directory& directory) {
   return out;
 }
 
-Expected<Directory> decode_directory(Bytes bytes, std::size_t clusters) {
+Expected<Directory> decode_directory(Bytes bytes, const Header& header) {
   ByteReader in(bytes);
   Directory directory;
-  for (const auto read : {read_segments, read_kinds, read_counts, read_roots, read_outside})
+  if (auto done = read_segments(in, directory, header.cluster_size); !done)
+    return Unexpected(done.error());
+  for (const auto read : {read_kinds, read_counts, read_roots, read_outside})
     if (auto done = read(in, directory); !done) return Unexpected(done.error());
   const std::size_t user_bytes = in.u32();
   const Bytes user = in.bytes(user_bytes);
   directory.user_data.assign(user.begin(), user.end());
   if (!in.ok()) return refused("it ends too early");
   if (in.left() != 0) return refused("there is more behind its end");
-  if (directory.clusters() != clusters) return refused("it is of another number of clusters");
+  if (directory.clusters(header.cluster_size) != header.clusters)
+    return refused("it is of another number of clusters");
   return directory;
 }
 

@@ -8,15 +8,13 @@
 #include <weir/error.hpp>
 
 #include "runtime/heap/kinds.hpp"
-#include "runtime/image/bytes.hpp"
-#include "runtime/image/codec.hpp"
-#include "runtime/image/format.hpp"
+#include "runtime/image/header.hpp"
 
 namespace weir::image {
 
-// Clusters at consecutive addresses. Addresses in a file are *saved addresses*: those of the heap
-// that was saved, as a rule. Where ranges overlap, segments come before named ranges, and these
-// before modules.
+// Clusters at consecutive addresses, whole blocks of them. Addresses in a file are *saved
+// addresses*: those of the heap that was saved, as a rule. Where ranges overlap, segments come
+// before named ranges, and these before modules.
 struct Segment {
   Range saved;
   std::uint64_t identity = 0;  // of its first byte, see weir_identity_hash
@@ -60,14 +58,14 @@ struct Directory {
   std::vector<Outside> outside;
   std::vector<std::byte> user_data;
 
-  std::size_t clusters() const;
+  std::size_t clusters(ClusterSize size) const;
   // The segment that a saved address lies in; nullptr: none.
   const Segment* find(Address saved) const;
   const SavedKind* find_kind(std::uint8_t number) const;
 };
 
-ByteWriter encode(const Directory& directory);
-// Everything in it has been checked afterwards, against itself and `clusters` of the header.
-Expected<Directory> decode_directory(Bytes bytes, std::size_t clusters);
+ByteWriter encode(const Directory& directory, ClusterSize size);
+// Everything in it has been checked afterwards, against itself and the header.
+Expected<Directory> decode_directory(Bytes bytes, const Header& header);
 
 }  // namespace weir::image

@@ -31,10 +31,11 @@ std::size_t EscapedPages::unit_of(std::size_t segment, Address address) const {
 // nothing better also reports what never came.
 void EscapedPages::take(std::size_t index, os::FunctionRef<void(Range)> written) {
   const Image::Segment& segment = *image_.segments()[index];
+  const std::size_t cluster = segment.cluster_size.bytes();
   const auto report = [&](Range run) {
     for (Address page = run.begin; page < run.end();) {
       if (!image_.is_filled(page)) {
-        page = page.align_down(kClusterBytes) + kClusterBytes;
+        page = page.align_down(cluster) + cluster;
         continue;
       }
       written({page, unit_bytes_});
@@ -48,9 +49,8 @@ void EscapedPages::take(std::size_t index, os::FunctionRef<void(Range)> written)
 }
 
 void EscapedPages::add(std::size_t index, Range page) {
-  const Image::Segment& segment = *image_.segments()[index];
   escaped_[index].set(unit_of(index, page.begin));
-  modified_.set(segment.first_cluster + (page.begin - segment.range.begin) / kClusterBytes);
+  modified_.set(image_.segments()[index]->cluster_of(page.begin));
 }
 
 void EscapedPages::judge(std::size_t segment, Range page, Scan scan) {

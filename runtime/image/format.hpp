@@ -3,16 +3,14 @@
 //   | header | cluster | cluster | ... | directory | index |
 //    256       compressed, of any size   tables      24 bytes for each cluster
 //
-// A cluster is a block of the heap: when decoded, its objects, the metadata byte of each granule,
-// and a bit for each word that is an address and has to be translated when the image is opened
-// elsewhere.
+// A cluster is a part of a block of the heap, or all of one: when decoded, its objects, the
+// metadata byte of each granule, and a bit for each word that is an address and has to be
+// translated when the image is opened elsewhere. ClusterSize has what follows from its size.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "runtime/heap/units.hpp"
 
 namespace weir::image {
 
@@ -22,15 +20,8 @@ inline constexpr std::uint32_t kByteOrder = 0x01020304;  // as the machine that 
 inline constexpr std::size_t kHeaderBytes = 256;
 inline constexpr std::size_t kIndexEntryBytes = 24;
 
-inline constexpr std::size_t kClusterBytes = heap::kBlockBytes;
-inline constexpr std::size_t kClusterMetadata = heap::kBlockGranules;
-inline constexpr std::size_t kClusterWords = kClusterBytes / sizeof(std::uint64_t);
-inline constexpr std::size_t kClusterRelocations = kClusterWords / 8;
-inline constexpr std::size_t kPayloadBytes = kClusterBytes + kClusterMetadata + kClusterRelocations;
-
 // What a reader accepts at most, so that a damaged number cannot make it ask for absurd memory.
-inline constexpr std::size_t kMostClusters = std::size_t{1} << 24;  // 1 TiB
-inline constexpr std::size_t kMostStored = 2 * kPayloadBytes;       // of one cluster
+inline constexpr std::size_t kMostClusters = std::size_t{1} << 24;  // 1 TiB of the largest
 inline constexpr std::size_t kMostDirectoryBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMostUserBytes = std::size_t{32} << 20;
 inline constexpr std::size_t kMostSegments = 64;

@@ -54,7 +54,7 @@ ByteWriter encode(const Header& header) {
   out.u32(kVersion);
   out.bytes(std::as_bytes(std::span(&kByteOrder, 1)));
   out.u32(header.page_bytes);
-  out.u32(kClusterBytes);
+  out.u32(static_cast<std::uint32_t>(header.cluster_size.bytes()));
   out.u32(heap::kGranuleBytes);
   out.u32(header.is_fixed ? kFixed : 0);
   out.u64(header.image_id);
@@ -117,10 +117,17 @@ Expected<Header> decode_header(Bytes bytes, std::uint64_t actual_bytes) {
     return refused(ErrorCode::unsupported,
                    "it was saved with pages of " + std::to_string(header.page_bytes) +
                        " bytes, and this machine has pages of " + std::to_string(os::page_size()));
-  if (cluster != kClusterBytes || granule != heap::kGranuleBytes)
-    return refused(ErrorCode::unsupported, "it has clusters of " + std::to_string(cluster) +
-                                               " bytes and granules of " + std::to_string(granule) +
-                                               ", and this build reads others");
+  if (!ClusterSize::is_valid(cluster))
+    return refused(ErrorCode::unsupported,
+                   "it has clusters of " + std::to_string(cluster) +
+                       " bytes, and this build reads those of a power of two from " +
+                       std::to_string(os::page_size()) + " to " +
+                       std::to_string(heap::kBlockBytes));
+  header.cluster_size = ClusterSize(cluster);
+  if (granule != heap::kGranuleBytes)
+    return refused(ErrorCode::unsupported, "it has granules of " + std::to_string(granule) +
+                                               " bytes, and this build reads those of " +
+                                               std::to_string(heap::kGranuleBytes));
   const bool is_unused = std::ranges::all_of(unused, [](std::byte b) { return b == std::byte{}; });
   if (flags > kFixed || !is_unused)
     return refused(ErrorCode::unsupported, "it has features that this build does not know");

@@ -6,6 +6,7 @@
 #include <weir/error.hpp>
 
 #include "runtime/image/bytes.hpp"
+#include "runtime/image/cluster_size.hpp"
 #include "runtime/image/codec.hpp"
 #include "runtime/image/format.hpp"
 
@@ -13,6 +14,7 @@ namespace weir::image {
 
 struct Header {
   std::uint32_t page_bytes = 0;
+  ClusterSize cluster_size;
   bool is_fixed = false;  // only at its own address: it has words that may or may not be addresses
   std::uint64_t image_id = 0;
   std::uint64_t file_bytes = 0;
@@ -33,7 +35,7 @@ struct Header {
 
 ByteWriter encode(const Header& header);
 // `bytes` is kHeaderBytes long, of a file of `actual_bytes`. Errors: invalid_argument, unsupported
-// (another version, page size or byte order), with the reason as detail.
+// (another version, page size, cluster size or byte order), with the reason as detail.
 Expected<Header> decode_header(Bytes bytes, std::uint64_t actual_bytes);
 
 }  // namespace weir::image

@@ -22,13 +22,15 @@ class Image::Source final : public faults::PageSource {
   Source(Pager& pager, const Segment& segment) : pager_(pager), segment_(segment) {}
 
   UffdOutcome fill(std::size_t offset, faults::PageFiller& filler) noexcept override {
-    const std::size_t first = offset & ~(kClusterBytes - 1);
-    return pager_.fill({cluster(offset), first, segment_.metadata.at(segment_.range.begin + first),
-                        offset - first},
+    const std::size_t missed = offset % segment_.cluster_size.bytes();
+    const std::size_t first = offset - missed;
+    const Address begin = segment_.range.begin + first;
+    return pager_.fill({segment_.cluster_of(begin), first, segment_.metadata.at(begin), missed},
                        filler);
   }
   bool is_filled(std::size_t offset) const noexcept override {
-    return pager_.is_there(cluster(offset), offset & (kClusterBytes - 1));
+    return pager_.is_there(segment_.cluster_of(segment_.range.begin + offset),
+                           offset % segment_.cluster_size.bytes());
   }
   bool is_slow() const noexcept override { return true; }
   void removed(std::size_t offset, std::size_t bytes) noexcept override {
@@ -36,10 +38,6 @@ class Image::Source final : public faults::PageSource {
   }
 
  private:
-  std::size_t cluster(std::size_t offset) const {
-    return segment_.first_cluster + offset / kClusterBytes;
-  }
-
   Pager& pager_;
   const Segment& segment_;
 };
@@ -108,7 +106,7 @@ Expected<> Image::match_outside() {
           ErrorCode::invalid_argument, file_,
           "it refers to '" + outside.name + "', which was not given, or has another size",
           "Give weir_image_open the names that the image was saved with");
-    conversion_.translation.add(outside.saved, named->range.begin);
+    refer_to(outside, named->range.begin);
   }
   std::vector<Module> modules;
   for (const Outside& outside : file_.directory().outside) {
@@ -119,9 +117,14 @@ Expected<> Image::match_outside() {
       return refused(ErrorCode::invalid_argument, file_,
                      "it refers to '" + outside.name + "', which is not loaded as it was built",
                      "Load the library first, or save the image anew");
-    conversion_.translation.add(outside.saved, module->range.begin);
+    refer_to(outside, module->range.begin);
   }
   return {};
+}
+
+void Image::refer_to(const Outside& outside, Address here) {
+  conversion_.translation.add(outside.saved, here);
+  referred_.push_back({&outside, {here, outside.saved.size}});
 }
 
 Expected<> Image::reserve(bool at_saved_address) {
@@ -129,7 +132,7 @@ Expected<> Image::reserve(bool at_saved_address) {
   std::size_t first_cluster = 0;
   for (const image::Segment& saved : file_.directory().segments) {
     auto memory = at_saved_address ? os::Mapping::reserve_at(saved.saved)
-                                   : os::Mapping::reserve(saved.saved.size, kClusterBytes);
+                                   : os::Mapping::reserve(saved.saved.size, heap::kBlockBytes);
     if (!memory) return Unexpected(memory.error());
     auto table = os::OffHeapArray<std::uint8_t>::create(saved.saved.size / heap::kGranuleBytes);
     if (!table) return Unexpected(table.error());
@@ -138,6 +141,7 @@ Expected<> Image::reserve(bool at_saved_address) {
     segment->range = segment->memory.range();
     segment->saved = saved.saved;
     segment->identity = saved.identity;
+    segment->cluster_size = file_.cluster_size();
     segment->first_cluster = first_cluster;
     segment->table = std::move(*table);
     segment->metadata = heap::Metadata(segment->range, segment->table.data());
@@ -224,62 +228,71 @@ std::uint64_t Image::identity_of(Address address) const {
   return segment.identity + (address - segment.range.begin);
 }
 
-std::size_t Image::cluster_of(const Segment& segment, Address address) const {
-  return segment.first_cluster + (address - segment.range.begin) / kClusterBytes;
-}
-
 bool Image::is_filled(Address address) const {
   const Segment* segment = segment_of(address);
   return segment != nullptr &&
-         pager_->settled_state(cluster_of(*segment, address)) == ClusterState::filled;
+         pager_->settled_state(segment->cluster_of(address)) == ClusterState::filled;
+}
+
+bool Image::is_absent(Range part) const {
+  const Segment& segment = *segment_of(part.begin);
+  const std::size_t last = segment.cluster_of(part.end() - 1);
+  for (std::size_t cluster = segment.cluster_of(part.begin); cluster <= last; ++cluster)
+    if (!file_.entry(cluster).is_absent()) return false;
+  return true;
 }
 
 Expected<> Image::bring_in(Range part) {
-  const Range pages =
-      Range::between(part.begin.align_down(kClusterBytes), part.end().align_up(kClusterBytes));
+  const std::size_t size = file_.cluster_size().bytes();
+  const Range pages = Range::between(part.begin.align_down(size), part.end().align_up(size));
   if (auto done = options_.server->bring_in(pages); !done) return done;
-  for (Address at = pages.begin; at < pages.end(); at = at + kClusterBytes)
+  for (Address at = pages.begin; at < pages.end(); at = at + size)
     if (!is_filled(at))
       return fail(ErrorCode::invalid_argument, "bringing in a damaged part of a heap image",
-                  ErrorText(std::string_view(file_.path())), {at, kClusterBytes});
+                  ErrorText(std::string_view(file_.path())), {at, size});
   return {};
 }
 
-// As far as it is known: clusters that are not filled do not say where it ends.
-Address Image::end_of_object(const Segment& segment, Address start) const {
-  const Address cluster = start.align_down(kClusterBytes);
-  Address end = segment.metadata.next_start(start, cluster + kClusterBytes);
-  for (std::uint32_t behind = 1; end < segment.range.end() && end.is_aligned(kClusterBytes);
-       ++behind) {
-    const std::size_t index = cluster_of(segment, end);
+// As far as it is known: clusters that are not filled do not say where it ends. `reached`: an
+// address in it, in one that is filled.
+Address Image::end_of_object(const Segment& segment, Address start, Address reached) const {
+  const std::size_t size = segment.cluster_size.bytes();
+  const Address first = start.align_down(size);
+  const Address cluster = reached.align_down(size);
+  Address end = segment.metadata.next_start(
+      cluster == first ? start : cluster - heap::kGranuleBytes, cluster + size);
+  for (std::size_t behind = (cluster - first) / size + 1;
+       end < segment.range.end() && end.is_aligned(size); ++behind) {
+    const std::size_t index = segment.cluster_of(end);
     if (file_.entry(index).continues != behind || pager_->state(index) != ClusterState::filled)
       break;
-    end = segment.metadata.next_start(end - heap::kGranuleBytes, end + kClusterBytes);
+    end = segment.metadata.next_start(end - heap::kGranuleBytes, end + size);
   }
   return end;
 }
 
-heap::Found Image::describe(const Segment& segment, Address start) const {
-  const Address end = end_of_object(segment, start);
-  const std::uint8_t number =
-      end - start > heap::kGranuleBytes ? segment.metadata.kind_number(start) : std::uint8_t{0};
-  return {Range::between(start, end),
-          heap::KindTag::of(segment.metadata.load(start).trace_class(), number)};
+heap::Found Image::describe(const Segment& segment, Address start, Address reached) const {
+  const Address second = start + heap::kGranuleBytes;
+  const heap::MetadataByte behind =
+      second < segment.range.end() ? segment.metadata.load(second) : heap::MetadataByte(0);
+  return {Range::between(start, end_of_object(segment, start, reached)),
+          heap::KindTag::of(segment.metadata.load(start).trace_class(),
+                            behind.is_start() ? std::uint8_t{0} : behind.value())};
 }
 
 std::optional<heap::Found> Image::find(Address address) const {
   const Segment* segment = segment_of(address);
   if (segment == nullptr || !is_filled(address)) return std::nullopt;
-  Address cluster = address.align_down(kClusterBytes);
+  const std::size_t size = segment->cluster_size.bytes();
+  Address cluster = address.align_down(size);
   Address start = segment->metadata.start_at_or_before(address, cluster);
   if (start == Address()) {  // an object from another cluster, which is filled then, too
-    const std::uint32_t back = file_.entry(cluster_of(*segment, address)).continues;
-    cluster = cluster - back * kClusterBytes;
-    start = segment->metadata.start_at_or_before(cluster + (kClusterBytes - heap::kGranuleBytes),
-                                                 cluster);
+    const std::uint32_t back = file_.entry(segment->cluster_of(address)).continues;
+    cluster = cluster - back * size;
+    start = segment->metadata.start_at_or_before(cluster + (size - heap::kGranuleBytes), cluster);
   }
   if (start == Address() || !segment->metadata.load(start).is_object()) return std::nullopt;
-  return describe(*segment, start);
+  return describe(*segment, start, address);
 }
 
 std::optional<heap::Found> Image::look_up(Address address) {
@@ -288,17 +301,16 @@ std::optional<heap::Found> Image::look_up(Address address) {
   auto found = find(address);
   if (!found) return found;
   // Where it ends is known to the last cluster that it reaches into.
-  const Address begin = found->range.begin.align_down(kClusterBytes);
+  const std::size_t size = segment->cluster_size.bytes();
+  const Address begin = found->range.begin.align_down(size);
   Address last = begin;
-  for (Address next = begin + kClusterBytes; next < segment->range.end();
-       next = next + kClusterBytes) {
-    if (file_.entry(cluster_of(*segment, next)).continues != (next - begin) / kClusterBytes) break;
+  for (Address next = begin + size; next < segment->range.end(); next = next + size) {
+    if (file_.entry(segment->cluster_of(next)).continues != (next - begin) / size) break;
     last = next;
   }
-  if (last != begin && found->range.end() > begin + (kClusterBytes - 1)) {
+  if (last != begin && found->range.end() > begin + (size - 1)) {
     if (!bring_in({last, 1})) return std::nullopt;
-    const Address end =
-        segment->metadata.next_start(last - heap::kGranuleBytes, last + kClusterBytes);
+    const Address end = segment->metadata.next_start(last - heap::kGranuleBytes, last + size);
     found->range = Range::between(found->range.begin, end);
   }
   return found;
@@ -307,9 +319,9 @@ std::optional<heap::Found> Image::look_up(Address address) {
 void Image::for_each_object_on(Range part, Visit visit) const {
   const Segment& segment = *segment_of(part.begin);
   const heap::Metadata& metadata = segment.metadata;
+  const std::size_t size = segment.cluster_size.bytes();
   for (Address at = part.begin; at < part.end();) {
-    const Address cluster = at.align_down(kClusterBytes);
-    const Address end = std::min(cluster + kClusterBytes, part.end());
+    const Address end = std::min(at.align_down(size) + size, part.end());
     if (is_filled(at)) {
       const Range here = Range::between(at, end);
       if (const auto first = find(at); first && first->range.begin < at)
@@ -317,7 +329,7 @@ void Image::for_each_object_on(Range part, Visit visit) const {
       for (Address start = metadata.next_start(at - heap::kGranuleBytes, end); start < end;
            start = metadata.next_start(start, end))
         if (metadata.load(start).is_object()) {
-          const heap::Found object = describe(segment, start);
+          const heap::Found object = describe(segment, start, start);
           visit(object, object.range.intersection(here));
         }
     }

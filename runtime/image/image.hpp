@@ -55,10 +55,12 @@ class Image {
   // Null: it has no such root, or the root was null.
   Address root(std::string_view name) const;
   bool has_root(std::string_view name) const;
-  // Where a range that it refers to is here.
-  std::optional<Address> outside_here(const Outside& outside) const {
-    return conversion_.translation(outside.saved.begin);
-  }
+  // What it refers to outside of it, and where that is here.
+  struct Referred {
+    const Outside* outside;
+    Range here;
+  };
+  std::span<const Referred> referred() const { return referred_; }
   std::uint64_t identity_of(Address address) const;
   const Conversion& conversion() const { return conversion_; }
   Pager& pager() const { return *pager_; }
@@ -68,9 +70,12 @@ class Image {
   Expected<> bring_in(Range part);
   // The object at an address, brought in for it if need be.
   std::optional<heap::Found> look_up(Address address);
-  // The same among what is there. Its range ends early where the rest is not there.
+  // The same among what is there. Its range ends early where what comes behind the address is not
+  // there; what comes before may not be there, either.
   std::optional<heap::Found> find(Address address) const;
   bool is_filled(Address address) const;
+  // Whether no object lies on a part of a segment, without any of it being there.
+  bool is_absent(Range part) const;
 
   // Objects on `part`, which is in one segment; what is not filled is passed over. `traced` is what
   // of the object lies on it.
@@ -82,16 +87,17 @@ class Image {
   Image(ImageFile file, const Options& options) : file_(std::move(file)), options_(options) {}
   Expected<> match_kinds(const heap::Kinds& kinds);
   Expected<> match_outside();
+  void refer_to(const Outside& outside, Address here);
   Expected<> place();
   Expected<> reserve(bool at_saved_address);
   Expected<> serve();
-  std::size_t cluster_of(const Segment& segment, Address address) const;
-  Address end_of_object(const Segment& segment, Address start) const;
-  heap::Found describe(const Segment& segment, Address start) const;
+  Address end_of_object(const Segment& segment, Address start, Address reached) const;
+  heap::Found describe(const Segment& segment, Address start, Address reached) const;
 
   ImageFile file_;
   const Options options_;
   Conversion conversion_;
+  std::vector<Referred> referred_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by saved address
   std::unique_ptr<Pager> pager_;
 };
@@ -100,6 +106,7 @@ struct Image::Segment {
   Range range;
   Range saved;
   std::uint64_t identity = 0;
+  ClusterSize cluster_size;
   std::size_t first_cluster = 0;
   os::Mapping memory;
   os::OffHeapArray<std::uint8_t> table;
@@ -108,9 +115,12 @@ struct Image::Segment {
   bool is_served = false;
   bool is_watched = false;
 
-  std::size_t clusters() const { return range.size / kClusterBytes; }
+  std::size_t clusters() const { return range.size / cluster_size.bytes(); }
+  std::size_t cluster_of(Address address) const {  // within the image
+    return first_cluster + (address - range.begin) / cluster_size.bytes();
+  }
   Range cluster(std::size_t index) const {  // within the segment
-    return {range.begin + index * kClusterBytes, kClusterBytes};
+    return {range.begin + index * cluster_size.bytes(), cluster_size.bytes()};
   }
 };
 

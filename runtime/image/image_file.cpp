@@ -69,7 +69,7 @@ Expected<> ImageFile::read_tables() {
       checksum(index) != header_.index_checksum)
     return fail(ErrorCode::invalid_argument, kWhat,
                 "its directory or index is damaged (the checksum differs)");
-  auto tables = decode_directory(directory, header_.clusters);
+  auto tables = decode_directory(directory, header_);
   if (!tables) return Unexpected(tables.error());
   directory_ = std::move(*tables);
   auto entries = decode_index(index, header_, directory_);

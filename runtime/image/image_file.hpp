@@ -21,12 +21,14 @@ class ImageFile {
   const std::string& path() const { return path_; }
   const Header& header() const { return header_; }
   const Directory& directory() const { return directory_; }
+  ClusterSize cluster_size() const { return header_.cluster_size; }
   std::size_t clusters() const { return index_.size(); }
   const ClusterEntry& entry(std::size_t cluster) const { return index_[cluster]; }
 
   bool uses(Codec codec) const { return codecs_[static_cast<std::size_t>(codec)]; }
-  // The encoded bytes of a cluster that is not absent, at the beginning of `scratch` (kMostStored),
-  // as the checksum wants them. Error invalid_argument: damaged or truncated. For the fault path.
+  // The encoded bytes of a cluster that is not absent, at the beginning of `scratch`
+  // (most_stored()), as the checksum wants them. Error invalid_argument: damaged or truncated. For
+  // the fault path.
   Expected<Bytes> read(std::size_t cluster, Buffer scratch) const noexcept;
 
  private:

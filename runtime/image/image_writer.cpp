@@ -100,7 +100,7 @@ Unexpected ImageWriter::failure(int sys_errno, const char* what) const {
 
 Expected<> ImageWriter::finish(Header header, const Directory& directory,
                                std::span<const ClusterEntry> index) {
-  const ByteWriter tables = encode(directory);
+  const ByteWriter tables = encode(directory, header.cluster_size);
   if (tables.size() > kMostDirectoryBytes)
     return fail(ErrorCode::invalid_argument, kWhat, "too many roots, or too much user data");
   ByteWriter entries;

@@ -32,7 +32,7 @@ Expected<> Pager::set_up(unsigned at_once) {
   const std::size_t clusters = file_.clusters();
   auto states = os::OffHeapArray<std::atomic<std::uint32_t>>::create(clusters);
   if (!states) return Unexpected(states.error());
-  auto pages = os::OffHeapArray<std::atomic<std::uint8_t>>::create(clusters * kClusterBytes /
+  auto pages = os::OffHeapArray<std::atomic<std::uint8_t>>::create(clusters * size_.bytes() /
                                                                    os::page_size());
   if (!pages) return Unexpected(pages.error());
   auto order = os::OffHeapArray<std::atomic<std::uint32_t>>::create(clusters);
@@ -60,10 +60,10 @@ std::span<const std::atomic<std::uint32_t>> Pager::order() const {
 }
 
 std::atomic<std::uint8_t>& Pager::page(std::size_t cluster, std::size_t offset) {
-  return pages_[(cluster * kClusterBytes + offset) / os::page_size()];
+  return pages_[(cluster * size_.bytes() + offset) / os::page_size()];
 }
 const std::atomic<std::uint8_t>& Pager::page(std::size_t cluster, std::size_t offset) const {
-  return pages_[(cluster * kClusterBytes + offset) / os::page_size()];
+  return pages_[(cluster * size_.bytes() + offset) / os::page_size()];
 }
 
 // From here on: the fault path [quiet-server].
@@ -110,7 +110,7 @@ bool Pager::is_there(std::size_t cluster, std::size_t offset) const noexcept {
 }
 
 bool Pager::has_removed(std::size_t cluster) const noexcept {
-  for (std::size_t at = 0; at < kClusterBytes; at += os::page_size())
+  for (std::size_t at = 0; at < size_.bytes(); at += os::page_size())
     if (page(cluster, at).load() != kInImage) return true;
   return false;
 }
@@ -123,7 +123,7 @@ void Pager::removed(std::size_t cluster, std::size_t offset, std::size_t bytes) 
 UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexcept {
   const std::uint32_t back = file_.entry(target.cluster).continues;
   if (back != 0 && states_[target.cluster].load() == kLazy) {
-    const std::size_t bytes = back * kClusterBytes;
+    const std::size_t bytes = back * size_.bytes();
     const UffdOutcome outcome = fill({target.cluster - back, target.offset - bytes,
                                       target.metadata - bytes / heap::kGranuleBytes, 0},
                                      filler);
@@ -136,7 +136,7 @@ UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexce
         return fill_claimed(target, filler, state);
       continue;
     }
-    if (state == kDamaged) return filler.poison(target.offset, kClusterBytes);
+    if (state == kDamaged) return filler.poison(target.offset, size_.bytes());
     if (state == kFilled) break;
     (void)settled_state(target.cluster);
   }
@@ -161,7 +161,7 @@ UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler
   UffdOutcome outcome = UffdOutcome::done;
   if (entry.is_absent()) {
     *target.metadata = heap::MetadataByte::free_start().value();
-    outcome = filler.zero(target.offset, kClusterBytes);
+    outcome = filler.zero(target.offset, size_.bytes());
   } else if (entry.continues != 0 &&
              settled_state(target.cluster - entry.continues) != ClusterState::filled) {
     return give_up(target, filler);  // nobody can tell what lies here
@@ -170,7 +170,7 @@ UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler
     const auto decoded = desk.place().reader.read(file_, target.cluster, conversion_);
     if (!decoded) return give_up(target, filler);
     read_bytes_.fetch_add(entry.stored);
-    std::memcpy(target.metadata, decoded->metadata(), kClusterMetadata);
+    put_metadata(target, *decoded, entry);
     outcome = put(target, decoded->objects().data(), filler);
   }
   if (outcome != UffdOutcome::done) {
@@ -182,6 +182,16 @@ UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler
   return outcome;
 }
 
+// The number of the kind of an object that starts in the last granule is put there with that. So
+// where an object reaches into a cluster, the first byte is there already.
+void Pager::put_metadata(const Target& target, const Cluster& from,
+                         const ClusterEntry& entry) noexcept {
+  const std::size_t first = entry.continues != 0 ? 1 : 0;
+  std::memcpy(target.metadata + first, from.metadata() + first, size_.granules() - first);
+  if (entry.last_kind != 0)
+    target.metadata[size_.granules()] = conversion_.kinds.kinds[entry.last_kind].number;
+}
+
 // Runs of pages that the program gave back meanwhile are zeros.
 UffdOutcome Pager::put(const Target& target, const std::byte* objects,
                        faults::PageFiller& filler) noexcept {
@@ -189,10 +199,10 @@ UffdOutcome Pager::put(const Target& target, const std::byte* objects,
   const auto is_in_image = [&](std::size_t at) {
     return page(target.cluster, at).load() == kInImage;
   };
-  for (std::size_t at = 0; at < kClusterBytes;) {
+  for (std::size_t at = 0; at < size_.bytes();) {
     const bool in_image = is_in_image(at);
     std::size_t end = at + step;
-    while (end < kClusterBytes && is_in_image(end) == in_image) end += step;
+    while (end < size_.bytes() && is_in_image(end) == in_image) end += step;
     const UffdOutcome outcome = in_image ? filler.copy(target.offset + at, objects + at, end - at)
                                          : filler.zero(target.offset + at, end - at);
     if (outcome != UffdOutcome::done) return outcome;
@@ -209,7 +219,7 @@ UffdOutcome Pager::give_up(const Target& target, faults::PageFiller& filler) noe
   tell_damaged(target.cluster);
   filled_.fetch_sub(1);
   damaged_.fetch_add(1);
-  const UffdOutcome outcome = filler.poison(target.offset, kClusterBytes);
+  const UffdOutcome outcome = filler.poison(target.offset, size_.bytes());
   settle(target.cluster, kDamaged);
   return outcome;
 }

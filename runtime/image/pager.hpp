@@ -81,11 +81,12 @@ class Pager {
   class Desk;
 
   Pager(const ImageFile& file, Conversion conversion)
-      : file_(file), conversion_(std::move(conversion)) {}
+      : file_(file), size_(file.cluster_size()), conversion_(std::move(conversion)) {}
   Expected<> set_up(unsigned at_once);
   void settle(std::size_t cluster, std::uint32_t state) noexcept;
   UffdOutcome fill_claimed(const Target& target, faults::PageFiller& filler,
                            std::uint32_t before) noexcept;
+  void put_metadata(const Target& target, const Cluster& from, const ClusterEntry& entry) noexcept;
   UffdOutcome put(const Target& target, const std::byte* objects,
                   faults::PageFiller& filler) noexcept;
   UffdOutcome give_up(const Target& target, faults::PageFiller& filler) noexcept;
@@ -95,6 +96,7 @@ class Pager {
   const std::atomic<std::uint8_t>& page(std::size_t cluster, std::size_t offset) const;
 
   const ImageFile& file_;
+  const ClusterSize size_;
   const Conversion conversion_;
   os::OffHeapArray<std::atomic<std::uint32_t>> states_;
   os::OffHeapArray<std::atomic<std::uint8_t>> pages_;  // kInImage, ...

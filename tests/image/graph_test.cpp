@@ -127,7 +127,7 @@ class ImageGraph {
   std::uint64_t next_ = kImageObjects;
 };
 
-void save_objects(const TestPath& path) {
+void save_objects(const TestPath& path, std::size_t cluster_bytes) {
   const TestHeap heap(small_heap());
   const TestMutator mutator(heap, kPrecise);
   TestFrame<1> frame(mutator);
@@ -141,15 +141,13 @@ void save_objects(const TestPath& path) {
     table[id] = object;
     weir_write_barrier(mutator, table, &table[id]);
   }
-  save(mutator, path, frame[0]);
+  save(mutator, path, frame[0], "table", cluster_bytes);
 }
 
 }  // namespace
 
 TEST_CASE("51, 71: random graphs over an image, under every barrier") {
   const std::uint64_t seed = seed_for("graphs over images");
-  const TestPath path("image");
-  save_objects(path);
   std::vector<weir_config> configs;
   for (const weir_barrier barrier : kBarriers) {
     configs.push_back(small_heap());
@@ -158,19 +156,24 @@ TEST_CASE("51, 71: random graphs over an image, under every barrier") {
   }
   configs.push_back(configs.front());
   configs.back().stress = 7;
-  for (const weir_config& config : configs) {
-    CAPTURE(static_cast<int>(config.barrier));
-    CAPTURE(config.stress);
-    if (!TestHeap::can_be_made(config)) continue;
-    const TestHeap heap(config);
-    const TestMutator mutator(heap, config.stress == 0 ? kPrecise : kConservative);
-    weir_image* image = open_image(heap, path);
-    ImageGraph graph(mutator, root_of(image), seed);
-    const std::size_t steps = scaled(config.stress == 0 ? 20'000 : 4'000);
-    for (std::size_t step = 1; step <= steps; ++step) {
-      graph.step();
-      // With a stack that keeps what it likes nothing need be gone.
-      if (step % 50 == 0) graph.collect_and_check(step % 400 == 0 && config.stress == 0);
+  for (const std::size_t cluster_bytes : cluster_sizes()) {
+    CAPTURE(cluster_bytes);
+    const TestPath path("image");
+    save_objects(path, cluster_bytes);
+    for (const weir_config& config : configs) {
+      CAPTURE(static_cast<int>(config.barrier));
+      CAPTURE(config.stress);
+      if (!TestHeap::can_be_made(config)) continue;
+      const TestHeap heap(config);
+      const TestMutator mutator(heap, config.stress == 0 ? kPrecise : kConservative);
+      weir_image* image = open_image(heap, path);
+      ImageGraph graph(mutator, root_of(image), seed);
+      const std::size_t steps = scaled(config.stress == 0 ? 10'000 : 2'000);
+      for (std::size_t step = 1; step <= steps; ++step) {
+        graph.step();
+        // With a stack that keeps what it likes nothing need be gone.
+        if (step % 50 == 0) graph.collect_and_check(step % 400 == 0 && config.stress == 0);
+      }
     }
   }
 }

@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/heap/units.hpp"
+#include "runtime/os/page_size.hpp"
+
 namespace weir::test {
 
 OracleGraph::OracleGraph(const Shape& shape) {
@@ -87,22 +90,28 @@ TestPath::~TestPath() {
   ::rmdir(folder().c_str());
 }
 
-void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root) {
+std::array<std::size_t, 3> cluster_sizes() {
+  return {weir::os::page_size(), 4 * weir::os::page_size(), weir::heap::kBlockBytes};
+}
+
+void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root,
+          std::size_t cluster_bytes) {
   weir_image_save_config config;
   weir_image_save_config_init(&config);
   const weir_image_root roots[] = {{root, table}};
   config.roots = roots;
   config.root_count = 1;
+  config.cluster_bytes = cluster_bytes;
   REQUIRE_MESSAGE(weir_image_save(mutator, path.c_str(), &config) == WEIR_OK, weir_error_message());
 }
 
-void save_graph(const OracleGraph& graph, const TestPath& path) {
+void save_graph(const OracleGraph& graph, const TestPath& path, std::size_t cluster_bytes) {
   const TestHeap heap(small_heap());
   const Kinds kinds(heap);
   const TestMutator mutator(heap, kPrecise);
   TestFrame<1> frame(mutator);
   frame[0] = graph.build(mutator, kinds);
-  save(mutator, path, frame[0]);
+  save(mutator, path, frame[0], "table", cluster_bytes);
 }
 
 weir_image* open_image(weir_heap* heap, const TestPath& path, weir_image_filling filling) {

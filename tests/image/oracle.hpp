@@ -2,6 +2,7 @@
 // another heap, or another process, can tell whether all of it is right.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ class OracleGraph {
   void check(const void* table) const;
   void check_object(const void* table, std::size_t index) const;
   bool refers_to(std::size_t from, std::size_t to) const;
+  std::size_t bytes_of(std::size_t index) const { return nodes_[index].words * 8; }
   std::size_t size() const { return nodes_.size(); }
 
  private:
@@ -55,9 +57,15 @@ class TestPath {
   std::string path_;
 };
 
-void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root = "table");
+// A page, some pages, a block.
+std::array<std::size_t, 3> cluster_sizes();
+constexpr std::size_t kAnyClusters = 0;  // whatever is the default
+
+void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root = "table",
+          std::size_t cluster_bytes = kAnyClusters);
 // The graph, made in a heap of its own.
-void save_graph(const OracleGraph& graph, const TestPath& path);
+void save_graph(const OracleGraph& graph, const TestPath& path,
+                std::size_t cluster_bytes = kAnyClusters);
 weir_image* open_image(weir_heap* heap, const TestPath& path,
                        weir_image_filling filling = WEIR_IMAGE_LAZY);
 void* root_of(weir_image* image, const char* name = "table");

@@ -37,11 +37,13 @@ struct Generation {
 };
 
 void save_roots(Generation& from, const TestPath& path,
-                std::initializer_list<weir_image_root> roots) {
+                std::initializer_list<weir_image_root> roots,
+                std::size_t cluster_bytes = kAnyClusters) {
   weir_image_save_config config;
   weir_image_save_config_init(&config);
   config.roots = roots.begin();
   config.root_count = roots.size();
+  config.cluster_bytes = cluster_bytes;
   REQUIRE_MESSAGE(weir_image_save(from.mutator, path.c_str(), &config) == WEIR_OK,
                   weir_error_message());
 }
@@ -53,63 +55,69 @@ TEST_CASE("a heap from an image is saved again, and again, in place and moved, l
   const std::uint64_t seed = seed_for("saved again");
   const OracleGraph old_graph({.objects = kObjects, .seed = seed});
   const OracleGraph new_graph({.objects = 500, .seed = seed + 1});
-  for (const bool in_place : {true, false})
-    for (const weir_barrier barrier : {WEIR_BARRIER_ASYNC, WEIR_BARRIER_MPROTECT,
-                                       WEIR_BARRIER_CARDS, WEIR_BARRIER_ALWAYS_DIRTY}) {
-      CAPTURE(in_place);
-      CAPTURE(static_cast<int>(barrier));
-      const weir_config config = of_barrier(barrier);
-      if (!TestHeap::can_be_made(config)) continue;
-      const TestPath first("first");
-      const TestPath second("second");
-      const TestPath third("third");
-      auto one = std::make_unique<Generation>(config, nullptr);
-      one->frame[0] = old_graph.build(one->mutator, one->kinds);
-      save_roots(*one, first, {{"old", one->frame[0]}});
-      if (in_place) one.reset();
+  for (const std::size_t cluster_bytes : cluster_sizes())
+    for (const bool in_place : {true, false})
+      for (const weir_barrier barrier : {WEIR_BARRIER_ASYNC, WEIR_BARRIER_MPROTECT,
+                                         WEIR_BARRIER_CARDS, WEIR_BARRIER_ALWAYS_DIRTY}) {
+        CAPTURE(cluster_bytes);
+        CAPTURE(in_place);
+        CAPTURE(static_cast<int>(barrier));
+        const weir_config config = of_barrier(barrier);
+        if (!TestHeap::can_be_made(config)) continue;
+        const TestPath first("first");
+        const TestPath second("second");
+        const TestPath third("third");
+        auto one = std::make_unique<Generation>(config, nullptr);
+        one->frame[0] = old_graph.build(one->mutator, one->kinds);
+        save_roots(*one, first, {{"old", one->frame[0]}}, cluster_bytes);
+        if (in_place) one.reset();
 
-      auto two = std::make_unique<Generation>(config, &first);
-      auto** old_table = static_cast<void**>(root_of(two->image, "old"));
-      old_graph.check_object(old_table, 3);
-      two->frame[0] = new_graph.build(two->mutator, two->kinds);
-      // An image object refers to a new one, which is reachable by that way only.
-      auto* cell = static_cast<void**>(weir_allocate(two->mutator, WEIR_KIND_SLOTS, 32));
-      cell[0] = old_table;
-      cell[1] = old_table[7];
-      void* const before = old_table[9];
-      store(two->mutator, old_table, 9, cell);
-      const std::uint64_t filled = statistics_of(two->image).filled_clusters;
-      save_roots(*two, second, {{"old", old_table}, {"new", two->frame[0]}});
-      CHECK(statistics_of(two->image).filled_clusters == filled);
-      CHECK(filled < statistics_of(two->image).clusters);
-      new_graph.check(two->frame[0]);
-      if (in_place) two.reset();
+        auto two = std::make_unique<Generation>(config, &first);
+        auto** old_table = static_cast<void**>(root_of(two->image, "old"));
+        old_graph.check_object(old_table, 3);
+        two->frame[0] = new_graph.build(two->mutator, two->kinds);
+        // An image object refers to a new one, which is reachable by that way only.
+        auto* cell = static_cast<void**>(weir_allocate(two->mutator, WEIR_KIND_SLOTS, 32));
+        cell[0] = old_table;
+        cell[1] = old_table[7];
+        void* const before = old_table[9];
+        store(two->mutator, old_table, 9, cell);
+        weir_object whole;  // a root is looked up, to its end
+        REQUIRE(weir_object_at(two->mutator, old_table, &whole) == WEIR_OK);
+        const std::uint64_t filled = statistics_of(two->image).filled_clusters;
+        save_roots(*two, second, {{"old", old_table}, {"new", two->frame[0]}});
+        CHECK(statistics_of(two->image).filled_clusters == filled);
+        CHECK(filled < statistics_of(two->image).clusters);
+        new_graph.check(two->frame[0]);
+        if (in_place) two.reset();
 
-      auto three = std::make_unique<Generation>(config, &second);
-      old_table = static_cast<void**>(root_of(three->image, "old"));
-      new_graph.check(root_of(three->image, "new"));
-      cell = static_cast<void**>(old_table[9]);
-      CHECK(cell[0] == old_table);
-      CHECK(cell[1] == old_table[7]);
-      store(three->mutator, old_table, 9, cell[1]);
-      three->frame[0] = weir_allocate(three->mutator, three->kinds.by_bitmap, 64);
-      save_roots(
-          *three, third,
-          {{"old", old_table}, {"new", root_of(three->image, "new")}, {"newest", three->frame[0]}});
-      if (in_place) three.reset();
+        auto three = std::make_unique<Generation>(config, &second);
+        CHECK(statistics_of(three->image).cluster_bytes == cluster_bytes);  // it stays
+        old_table = static_cast<void**>(root_of(three->image, "old"));
+        new_graph.check(root_of(three->image, "new"));
+        cell = static_cast<void**>(old_table[9]);
+        CHECK(cell[0] == old_table);
+        CHECK(cell[1] == old_table[7]);
+        store(three->mutator, old_table, 9, cell[1]);
+        three->frame[0] = weir_allocate(three->mutator, three->kinds.by_bitmap, 64);
+        save_roots(*three, third,
+                   {{"old", old_table},
+                    {"new", root_of(three->image, "new")},
+                    {"newest", three->frame[0]}});
+        if (in_place) three.reset();
 
-      Generation four(config, &third);
-      old_table = static_cast<void**>(root_of(four.image, "old"));
-      CHECK(old_table[9] == old_table[7]);
-      (void)before;
-      for (std::size_t i = 0; i < kObjects; ++i)
-        if (i != 9 && !old_graph.refers_to(i, 9)) old_graph.check_object(old_table, i);
-      new_graph.check(root_of(four.image, "new"));
-      weir_object newest;
-      REQUIRE(weir_object_at(four.mutator, root_of(four.image, "newest"), &newest) == WEIR_OK);
-      CHECK(newest.kind == four.kinds.by_bitmap);
-      collect(four.mutator);
-    }
+        Generation four(config, &third);
+        old_table = static_cast<void**>(root_of(four.image, "old"));
+        CHECK(old_table[9] == old_table[7]);
+        (void)before;
+        for (std::size_t i = 0; i < kObjects; ++i)
+          if (i != 9 && !old_graph.refers_to(i, 9)) old_graph.check_object(old_table, i);
+        new_graph.check(root_of(four.image, "new"));
+        weir_object newest;
+        REQUIRE(weir_object_at(four.mutator, root_of(four.image, "newest"), &newest) == WEIR_OK);
+        CHECK(newest.kind == four.kinds.by_bitmap);
+        collect(four.mutator);
+      }
 }
 
 namespace {

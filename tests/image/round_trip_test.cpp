@@ -14,13 +14,14 @@ weir_config verified() {
   return config;
 }
 
-void save_graph(const OracleGraph& graph, const TestPath& path, const weir_config& config) {
+void save_graph(const OracleGraph& graph, const TestPath& path, const weir_config& config,
+                std::size_t cluster_bytes) {
   const TestHeap heap(config);
   const Kinds kinds(heap);
   const TestMutator mutator(heap, kPrecise);
   TestFrame<1> frame(mutator);
   frame[0] = graph.build(mutator, kinds);
-  save(mutator, path, frame[0]);
+  save(mutator, path, frame[0], "table", cluster_bytes);
   graph.check(frame[0]);  // and the heap goes on
   collect(mutator);
   REQUIRE(weir_collect_minor(mutator) == WEIR_OK);
@@ -31,39 +32,45 @@ void save_graph(const OracleGraph& graph, const TestPath& path, const weir_confi
 
 TEST_CASE("65: a graph comes back as it was, at its own address") {
   const OracleGraph graph({.objects = 5000, .seed = seed_for("round trip, same address")});
-  const TestPath path("image");
-  save_graph(graph, path, verified());
-  const TestHeap heap(verified());
-  const Kinds kinds(heap);
-  const TestMutator mutator(heap, kPrecise);
-  weir_image* image = open_image(heap, path);
-  CHECK(statistics_of(image).filled_clusters == 0);
-  graph.check(root_of(image));
-  CHECK(statistics_of(image).filled_clusters > 10);
-  collect(mutator);
-  graph.check(root_of(image));
+  for (const std::size_t cluster_bytes : cluster_sizes()) {
+    CAPTURE(cluster_bytes);
+    const TestPath path("image");
+    save_graph(graph, path, verified(), cluster_bytes);
+    const TestHeap heap(verified());
+    const Kinds kinds(heap);
+    const TestMutator mutator(heap, kPrecise);
+    weir_image* image = open_image(heap, path);
+    CHECK(statistics_of(image).cluster_bytes == cluster_bytes);
+    CHECK(statistics_of(image).filled_clusters == 0);
+    graph.check(root_of(image));
+    CHECK(statistics_of(image).filled_clusters > 10);
+    collect(mutator);
+    graph.check(root_of(image));
+  }
 }
 
 TEST_CASE("65: at another address, where everything refers to where it is now") {
   const OracleGraph graph({.objects = 5000, .seed = seed_for("round trip, other address")});
-  const TestPath path("image");
   const TestHeap first(verified());  // stays, and with it its addresses
   const Kinds first_kinds(first);
   const TestMutator first_mutator(first, kPrecise);
   TestFrame<1> frame(first_mutator);
   frame[0] = graph.build(first_mutator, first_kinds);
-  save(first_mutator, path, frame[0]);
-
-  const TestHeap heap(verified());
-  const Kinds kinds(heap);
-  const TestMutator mutator(heap, kPrecise);
-  weir_image* image = open_image(heap, path);
-  CHECK(!statistics_of(image).at_saved_address);
-  CHECK(root_of(image) != frame[0]);
-  graph.check(root_of(image));
-  graph.check(frame[0]);
-  // Identity survives.
-  CHECK(weir_identity_hash(heap, root_of(image)) == weir_identity_hash(first, frame[0]));
+  for (const std::size_t cluster_bytes : cluster_sizes()) {
+    CAPTURE(cluster_bytes);
+    const TestPath path("image");
+    save(first_mutator, path, frame[0], "table", cluster_bytes);
+    const TestHeap heap(verified());
+    const Kinds kinds(heap);
+    const TestMutator mutator(heap, kPrecise);
+    weir_image* image = open_image(heap, path);
+    CHECK(!statistics_of(image).at_saved_address);
+    CHECK(root_of(image) != frame[0]);
+    graph.check(root_of(image));
+    graph.check(frame[0]);
+    // Identity survives.
+    CHECK(weir_identity_hash(heap, root_of(image)) == weir_identity_hash(first, frame[0]));
+  }
 }
 
 TEST_CASE("65: conservative objects open at their own address only") {

@@ -5,8 +5,12 @@
 #include <cstring>
 #include <memory>
 
+#include "runtime/image/image_file.hpp"
+#include "runtime/image/image_writer.hpp"
+#include "runtime/os/page_size.hpp"
 #include "tests/image/oracle.hpp"
 
+using namespace weir;
 using namespace weir::test;
 
 namespace {
@@ -173,4 +177,83 @@ TEST_CASE("one name for different memory in two images is refused when they are 
   CHECK(weir_image_save(mutator, joint.c_str(), &saving) == WEIR_INVALID_ARGUMENT);
   CHECK_MESSAGE(std::string(weir_error_message()).find("'the name'") != std::string::npos,
                 weir_error_message());
+}
+
+namespace {
+
+using Named = std::vector<weir_image_name>;
+
+// An image without objects that refers to names at these saved addresses.
+void write_names(const TestPath& path, const std::vector<std::pair<const char*, Range>>& saved) {
+  image::Directory directory;
+  for (const auto& [name, range] : saved)
+    directory.outside.push_back({image::Outside::By::name, name, {}, range});
+  image::Header header;
+  header.page_bytes = static_cast<std::uint32_t>(os::page_size());
+  header.slot_mask = header.conservative_mask = ~std::uint64_t{0};
+  auto writer = image::ImageWriter::create(path.string());
+  REQUIRE(writer);
+  REQUIRE((*writer)->finish(header, directory, {}));
+}
+
+weir_image* open_named(weir_heap* heap, const TestPath& path, const Named& names) {
+  weir_image_open_config open{};
+  open.names = names.data();
+  open.name_count = names.size();
+  weir_image* image = nullptr;
+  REQUIRE_MESSAGE(weir_image_open(heap, path.c_str(), &open, &image) == WEIR_OK,
+                  weir_error_message());
+  return image;
+}
+
+void save_named(weir_mutator* mutator, const TestPath& path, void* root, const Named& names) {
+  const weir_image_root roots[] = {{"root", root}};
+  weir_image_save_config saving;
+  weir_image_save_config_init(&saving);
+  saving.roots = roots;
+  saving.root_count = 1;
+  saving.names = names.data();
+  saving.name_count = names.size();
+  REQUIRE_MESSAGE(weir_image_save(mutator, path.c_str(), &saving) == WEIR_OK, weir_error_message());
+}
+
+}  // namespace
+
+TEST_CASE("an image without objects keeps what it calls its names, against the next one") {
+  static long here[8], there[8];
+  const Named names = {{"here", here, sizeof here}, {"there", there, sizeof there}};
+  const TestPath empty("empty"), path("image"), joint("joint");
+  {
+    const TestHeap heap(small_heap());
+    const TestMutator mutator(heap, kPrecise);
+    TestFrame<1> frame(mutator);
+    frame[0] = weir_allocate(mutator, WEIR_KIND_SLOTS, 64);
+    *static_cast<void**>(frame[0]) = &here[1];
+    save_named(mutator, path, frame[0], names);
+  }
+  const auto file = image::ImageFile::open(path.string());
+  REQUIRE(file);
+  const Range saved = file->directory().outside.at(0).saved;
+  write_names(empty, {{"there", saved}});  // which the other calls `here`
+  {
+    const TestHeap heap(small_heap());
+    const TestMutator mutator(heap, kPrecise);
+    (void)open_named(heap, empty, names);
+    weir_image* image = open_named(heap, path, names);
+    save_named(mutator, joint, root_of(image, "root"), names);
+  }
+  const TestHeap heap(small_heap());
+  CHECK(*static_cast<void**>(root_of(open_named(heap, joint, names), "root")) == &here[1]);
+}
+
+TEST_CASE("a name whose first bytes have another one besides is known for what it is") {
+  static long here[8], there[8];
+  const Named names = {{"first", here, sizeof(long)}, {"all", there, sizeof there}};
+  const TestPath path("image"), again("again");
+  const Address saved(std::uintptr_t{1} << 40);
+  write_names(path, {{"first", {saved, sizeof(long)}}, {"all", {saved, sizeof there}}});
+  const TestHeap heap(small_heap());
+  const TestMutator mutator(heap, kPrecise);
+  (void)open_named(heap, path, names);
+  save_named(mutator, again, nullptr, names);
 }

@@ -33,9 +33,7 @@ struct Opened {
   bool is_modified(const void* object) const {
     const auto& opened = *image->image;
     const auto* segment = opened.segment_of(weir::Address(object));
-    return image->escaped->is_modified(segment->first_cluster +
-                                       (weir::Address(object) - segment->range.begin) /
-                                           weir::image::kClusterBytes);
+    return image->escaped->is_modified(segment->cluster_of(weir::Address(object)));
   }
   void store(void* object, std::size_t word, void* value) const {
     void** slot = static_cast<void**>(object) + word;
@@ -66,23 +64,26 @@ void for_each_exact_way(const TestPath& path, Body body) {
 
 TEST_CASE("39: what is read or brought in ahead stays clean, what is written first is written") {
   const OracleGraph graph({.objects = 20'000, .seed = seed_for("clean and written")});
-  const TestPath path("image");
-  save_graph(graph, path);
-  for_each_exact_way(path, [&](const Opened& opened) {
-    void** const table = opened.table();  // 160 KiB of slots
-    char* const begin = reinterpret_cast<char*>(table);
-    char* const read = begin;
-    char* const ahead = begin + (64 << 10);
-    void** const written = reinterpret_cast<void**>(begin + (128 << 10));
-    (void)*static_cast<volatile char*>(read);
-    REQUIRE(weir_prefault(opened.heap, ahead, 1) == WEIR_OK);
-    *written = nullptr;
-    weir_write_barrier(opened.mutator, table, written);
-    REQUIRE(weir_collect_minor(opened.mutator) == WEIR_OK);
-    CHECK(!opened.is_modified(read));
-    CHECK(!opened.is_modified(ahead));
-    CHECK(opened.is_modified(written));
-  });
+  for (const std::size_t cluster_bytes : cluster_sizes()) {
+    CAPTURE(cluster_bytes);
+    const TestPath path("image");
+    save_graph(graph, path, cluster_bytes);
+    for_each_exact_way(path, [&](const Opened& opened) {
+      void** const table = opened.table();  // 160 KiB of slots
+      char* const begin = reinterpret_cast<char*>(table);
+      char* const read = begin;
+      char* const ahead = begin + cluster_bytes;
+      void** const written = reinterpret_cast<void**>(begin + 2 * cluster_bytes);
+      (void)*static_cast<volatile char*>(read);
+      REQUIRE(weir_prefault(opened.heap, ahead, 1) == WEIR_OK);
+      *written = nullptr;
+      weir_write_barrier(opened.mutator, table, written);
+      REQUIRE(weir_collect_minor(opened.mutator) == WEIR_OK);
+      CHECK(!opened.is_modified(read));
+      CHECK(!opened.is_modified(ahead));
+      CHECK(opened.is_modified(written));
+    });
+  }
 }
 
 TEST_CASE("40: after a write to a lazy page, what lies beside comes from the image") {
@@ -101,10 +102,10 @@ TEST_CASE("40: after a write to a lazy page, what lies beside comes from the ima
 TEST_CASE("50: for long, at random: reads, writes, collections, forks, saves, under signals") {
   const std::uint64_t seed = seed_for("soak");
   const OracleGraph graph({.objects = 4000, .seed = seed});
+  Random random(seed);
   const TestPath path("image");
-  save_graph(graph, path);
+  save_graph(graph, path, cluster_sizes()[random() % 3]);
   for_each_exact_way(path, [&](const Opened& opened) {
-    Random random(seed);
     const AlarmStorm storm;
     void** const table = opened.table();
     for (std::size_t step = 0; step < scaled(400); ++step) {

@@ -9,6 +9,10 @@ namespace weir::support {
 
 ProgressBar::ProgressBar() : is_live_(is_terminal(STDERR_FILENO)) {}
 
+ProgressBar::~ProgressBar() {
+  show(1, 1);
+}
+
 void ProgressBar::show(std::uint64_t done, std::uint64_t all) {
   const auto percent = static_cast<unsigned>(all == 0 ? 100 : done * 100 / all);
   if (!is_live_ || percent == shown_) return;

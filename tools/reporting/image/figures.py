@@ -35,7 +35,8 @@ class Figures:
                 self.opened[Opened(found["how"], found["codec"], int(found["mib"]),
                                    int(found["permille"]), found["order"] or "random")] = counters
             elif found := FILL.match(name):
-                self.filled[found["delivery"], found["codec"], int(found["threads"])] = counters
+                self.filled[found["delivery"], found["codec"], int(found["kib"]),
+                            int(found["threads"])] = counters
             elif found := SAVE.match(name):
                 self.saved[found["codec"], int(found["threads"])] = counters
 
@@ -48,8 +49,8 @@ class Figures:
         """None: not measured."""
         return _estimate(self.opened.get(Opened(how, codec, mib, permille, order)), counter)
 
-    def fill(self, delivery, codec, threads):
-        return _estimate(self.filled.get((delivery, codec, threads)), "mib_per_s")
+    def fill(self, delivery, codec, kib, threads):
+        return _estimate(self.filled.get((delivery, codec, kib, threads)), "mib_per_s")
 
     def save(self, codec, threads):
         return _estimate(self.saved.get((codec, threads)), "mib_per_s")

@@ -24,7 +24,7 @@ def passes(quick):
     touched = (f"^open_touch/((lazy|background|eager|eager-parallel)/zlib|lazy/(zstd|none)|mmap/none)"
                f"/mib:{size}/touched_permille:[1-9][0-9]*(/order:[a-z]+)?$")
     opened = f"^open_touch/lazy/zlib/mib:(64|256|1024{'' if quick else '|4096'})/touched_permille:0$"
-    filled = "^(fill|save)/"
+    filled = "^fill/.*/(cluster_kib:64/|threads:1$)|^save/"
     return [google_benchmark.Pass(f"{touched}|{filled}", 1 if quick else 5),
             google_benchmark.Pass(opened, 1 if quick else 3)]
 
@@ -139,16 +139,23 @@ def _codecs(f):
 
 
 def _filling(f):
-    points = {f"{delivery}, {codec}": _found((n, f.fill(delivery, codec, n)) for n in (1, 2, 4))
-              for delivery in DELIVERIES for codec in CODECS}
-    points = {name: curve for name, curve in points.items() if curve}
+    def each(estimates):
+        named = {f"{delivery}, {codec}": _found(estimates(delivery, codec))
+                 for delivery in DELIVERIES for codec in CODECS}
+        return {name: found for name, found in named.items() if found}
+
+    points = each(lambda delivery, codec: ((n, f.fill(delivery, codec, 64, n)) for n in (1, 2, 4)))
+    sizes = each(lambda delivery, codec: ((kib, f.fill(delivery, codec, kib, 1)) for kib in (4, 16, 64)))
 
     def make():
         speedups = [c[4].median / c[1].median for c in points.values() if 1 in c and 4 in c]
         words = (f"By codec and delivery, four threads that run into the pages have them {number(min(speedups))} to "
                  f"{number(max(speedups))} times as fast as one." if speedups else "By threads.")
         return Section("", words, svg.plot(words, THREADS, RATE, _curves(points)),
-                       tables=[_table(points, "threads", number, number, "MiB in a second")])
+                       tables=[_table(points, "threads", number, number,
+                                      "MiB in a second, with clusters of 64 KiB"),
+                               _table(sizes, "KiB in a cluster", number, number,
+                                      "MiB in a second, by one thread")])
     return _section("fill", "Filling", points, make)
 
 

@@ -45,6 +45,7 @@ void print_json(const image::ImageFile& file) {
                {"own_address_only", header.is_fixed},
                {"objects", header.objects},
                {"object_bytes", header.object_bytes},
+               {"cluster_bytes", file.cluster_size().bytes()},
                {"clusters", file.clusters()},
                {"absent_clusters", absent_clusters(file)},
                {"stored_bytes", stored_bytes(file)},
@@ -71,7 +72,7 @@ void print_json(const image::ImageFile& file) {
 void print_text(const image::ImageFile& file) {
   const image::Header& header = file.header();
   const std::size_t there = file.clusters() - absent_clusters(file);
-  const std::uint64_t whole = there * image::kClusterBytes;
+  const std::uint64_t whole = there * file.cluster_size().bytes();
   fmt::print("{}\n", file.path());
   fmt::print("  image        {}, version {}, pages of {} bytes\n", hex(header.image_id),
              image::kVersion, header.page_bytes);
@@ -79,7 +80,8 @@ void print_text(const image::ImageFile& file) {
                                         ? "at its own address only: it has conservative objects"
                                         : "at its own address, or anywhere else");
   fmt::print("  objects      {} in {}\n", header.objects, bytes(header.object_bytes));
-  fmt::print("  clusters     {} of 64 KiB, and {} without objects\n", there, absent_clusters(file));
+  fmt::print("  clusters     {} of {}, and {} without objects\n", there,
+             bytes(file.cluster_size().bytes()), absent_clusters(file));
   fmt::print("  file         {}", bytes(header.file_bytes));
   if (whole != 0)
     fmt::print(", clusters {:.1f} % of their size (median {}, largest {})",

@@ -30,7 +30,7 @@ int list(const std::string& path, bool json) {
       out["roots"].push_back({{"name", root.name}, {"saved_address", hex(root.saved.value())}});
     for (const image::Segment& segment : directory.segments)
       out["segments"].push_back({{"saved_address", hex(segment.saved.begin.value())},
-                                 {"clusters", segment.saved.size / image::kClusterBytes}});
+                                 {"clusters", segment.saved.size / file->cluster_size().bytes()}});
     for (const image::Outside& outside : directory.outside)
       out["outside"].push_back({{"by", by(outside)},
                                 {"name", outside.name},
