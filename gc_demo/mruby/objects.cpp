@@ -112,8 +112,11 @@ void protect(mrb_state* mrb, RBasic* object) {
   gc.arena[gc.arena_idx++] = object;
 }
 
+// Nothing to look at, and no finalizer.
 bool is_usual(mrb_vtype type, const RClass* cls) {
-  if (cls == nullptr || cls->tt != MRB_TT_CLASS || type <= MRB_TT_FREE) return false;
+  if (type <= MRB_TT_FREE || type == MRB_TT_DATA) return false;
+  if (cls == nullptr) return true;
+  if (cls->tt != MRB_TT_CLASS) return false;
   const auto declared = static_cast<mrb_vtype>(MRB_INSTANCE_TT(cls));
   return declared == type || declared == MRB_TT_FALSE;
 }
@@ -133,7 +136,7 @@ void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
 }
 
 // Of the two sizes that there are, each a constant for the inlined allocation.
-void* allocate(const Port& port, mrb_vtype type) {
+[[gnu::always_inline]] inline void* allocate(const Port& port, mrb_vtype type) {
   const ObjectKind& kind = port.kinds[type];
   return kind.bytes <= kSmall ? weir_allocate(port.mutator, kind.kind, kSmall)
                               : weir_allocate(port.mutator, kind.kind, kLarge);
@@ -192,7 +195,7 @@ extern "C" {
 
 RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   Port& port = port_of(mrb);
-  if (!is_usual(type, cls) || type == MRB_TT_DATA || port.has_collected) [[unlikely]]
+  if (!is_usual(type, cls) || port.has_collected) [[unlikely]]
     return allocate_slowly(mrb, type, cls);
   auto* object = static_cast<RBasic*>(allocate(port, type));
   if (object == nullptr) [[unlikely]]
