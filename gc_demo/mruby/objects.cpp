@@ -11,6 +11,8 @@
 #include <mruby/string.h>
 #include <mruby/variable.h>
 
+#include <algorithm>
+
 #include "gc_demo/mruby/port.hpp"
 
 using namespace weir::mruby;
@@ -66,7 +68,8 @@ void trace_string(weir_visitor* visitor, void* object, std::size_t from, std::si
   slots.visit(&string->as.heap.ptr);
 }
 
-constexpr std::uint32_t kNumberBytes = 48;  // of those whose structures mruby keeps to itself
+constexpr std::uint32_t kSmall = 32, kLarge = 48;
+constexpr std::uint32_t kNumberBytes = kLarge;  // of those whose structures mruby keeps to itself
 constexpr Layout kLayouts[] = {
     {MRB_TT_INTEGER, "Integer", sizeof(RInteger), kClass},
     {MRB_TT_CPTR, "cptr", sizeof(RCptr), kClass | k3},
@@ -90,18 +93,32 @@ constexpr Layout kLayouts[] = {
     {MRB_TT_COMPLEX, "Complex", kNumberBytes, kClass},
     {MRB_TT_RATIONAL, "Rational", kNumberBytes, kClass},
 };
+static_assert(std::ranges::all_of(kLayouts, [](const Layout& l) { return l.bytes <= kLarge; }));
+
+[[gnu::noinline, gnu::cold]] void grow_arena(mrb_state* mrb) {
+  mrb_gc& gc = mrb->gc;
+  const int capacity = gc.arena_capa * 3 / 2;
+  void* arena =
+      weir_reallocate(port_of(mrb).mutator, gc.arena, sizeof(RBasic*) * std::size_t(capacity));
+  if (arena == nullptr) raise_no_memory(mrb);
+  gc.arena = static_cast<RBasic**>(arena);
+  gc.arena_capa = capacity;
+}
 
 void protect(mrb_state* mrb, RBasic* object) {
   mrb_gc& gc = mrb->gc;
-  if (gc.arena_idx >= gc.arena_capa) [[unlikely]] {
-    const int capacity = gc.arena_capa * 3 / 2;
-    void* arena =
-        weir_reallocate(port_of(mrb).mutator, gc.arena, sizeof(RBasic*) * std::size_t(capacity));
-    if (arena == nullptr) raise_no_memory(mrb);
-    gc.arena = static_cast<RBasic**>(arena);
-    gc.arena_capa = capacity;
-  }
+  if (gc.arena_idx >= gc.arena_capa) [[unlikely]]
+    grow_arena(mrb);
   gc.arena[gc.arena_idx++] = object;
+}
+
+// Nothing to look at, and no finalizer.
+bool is_usual(mrb_vtype type, const RClass* cls) {
+  if (type <= MRB_TT_FREE || type == MRB_TT_DATA) return false;
+  if (cls == nullptr) return true;
+  if (cls->tt != MRB_TT_CLASS) return false;
+  const auto declared = static_cast<mrb_vtype>(MRB_INSTANCE_TT(cls));
+  return declared == type || declared == MRB_TT_FALSE;
 }
 
 void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
@@ -116,6 +133,37 @@ void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   }
   if (type <= MRB_TT_FREE)
     mrb_raisef(mrb, E_TYPE_ERROR, "allocation failure of %C (type %d)", cls, int{type});
+}
+
+// Of the two sizes that there are, each a constant for the inlined allocation.
+[[gnu::always_inline]] inline void* allocate(const Port& port, mrb_vtype type) {
+  const ObjectKind& kind = port.kinds[type];
+  return kind.bytes <= kSmall ? weir_allocate(port.mutator, kind.kind, kSmall)
+                              : weir_allocate(port.mutator, kind.kind, kLarge);
+}
+
+RBasic* finish(mrb_state* mrb, RBasic* object, mrb_vtype type, RClass* cls) {
+  object->c = cls;
+  object->tt = type;
+  protect(mrb, object);
+  return object;
+}
+
+// Whatever the fast path below leaves: classes to be looked at, what is due after a collection,
+// no memory, finalizers.
+[[gnu::noinline]] RBasic* allocate_slowly(mrb_state* mrb, mrb_vtype type, RClass* cls) {
+  check_class(mrb, type, cls);
+  Port& port = port_of(mrb);
+  if (port.has_collected) after_collection(mrb);
+  auto* object = static_cast<RBasic*>(allocate(port, type));
+  if (object == nullptr) {  // what stacks keep above their tops, and finalizers, may be in the way
+    mrb_full_gc(mrb);
+    object = static_cast<RBasic*>(allocate(port, type));
+    if (object == nullptr) raise_no_memory(mrb);
+  }
+  finish(mrb, object, type, cls);
+  if (type == MRB_TT_DATA) set_finalizer(mrb, reinterpret_cast<RData*>(object));
+  return object;
 }
 
 }  // namespace
@@ -146,24 +194,13 @@ weir_status define_kinds(Port& port) {
 extern "C" {
 
 RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
-  check_class(mrb, type, cls);
   Port& port = port_of(mrb);
-  if (port.has_collected) [[unlikely]]
-    after_collection(mrb);
-  const ObjectKind& kind = port.kinds[type];
-  auto* object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
-  if (object == nullptr) [[unlikely]] {
-    mrb_full_gc(
-        mrb);  // what stacks keep above their tops, and finalizers, may have been in the way
-    object = static_cast<RBasic*>(weir_allocate(port.mutator, kind.kind, kind.bytes));
-    if (object == nullptr) raise_no_memory(mrb);
-  }
-  object->c = cls;
-  object->tt = type;
-  protect(mrb, object);
-  if (type == MRB_TT_DATA) [[unlikely]]
-    set_finalizer(mrb, reinterpret_cast<RData*>(object));
-  return object;
+  if (!is_usual(type, cls) || port.has_collected) [[unlikely]]
+    return allocate_slowly(mrb, type, cls);
+  auto* object = static_cast<RBasic*>(allocate(port, type));
+  if (object == nullptr) [[unlikely]]
+    return allocate_slowly(mrb, type, cls);
+  return finish(mrb, object, type, cls);
 }
 
 void mrb_gc_protect(mrb_state* mrb, mrb_value object) {

@@ -94,10 +94,15 @@ Expected<std::unique_ptr<Heap>> Heap::create(const weir_config& given) {
   if (!config) return Unexpected(config.error());
   if (auto ready = os::off_heap_ready(); !ready) return Unexpected(ready.error());
   std::unique_ptr<Heap> heap(new Heap(*config));
-  auto space = heap::Space::create({.maximum = config->maximum_bytes,
-                                    .reserved = to_reserve(config->maximum_bytes),
-                                    .huge = huge_pages(config->huge_pages),
-                                    .poison = config->verify || config->stress != 0});
+  heap::Space::Options room{.maximum = config->maximum_bytes,
+                            .reserved = to_reserve(config->maximum_bytes),
+                            .huge = huge_pages(config->huge_pages),
+                            .poison = config->verify || config->stress != 0};
+  auto space = heap::Space::create(room);
+  if (!space) {  // a limit of address space, Valgrind
+    room.reserved = config->maximum_bytes;
+    space = heap::Space::create(room);
+  }
   if (!space) return Unexpected(space.error());
   heap->space_ = std::move(*space);
   if (config->generations)

@@ -107,6 +107,14 @@ class Marker::Loop {
       for (std::size_t i = 0; i < words; ++i) follow_word(start + i * kWordBytes);
       return true;
     }
+    if (how == heap::TraceClass::callback) {
+      const heap::Kind& kind = kinds_.by_number(metadata_.kind_number(start));
+      if (kind.reaches_off_heap) return false;
+      leave();
+      marker_.trace_by_callback(kind, start, 0, size);
+      enter();
+      return true;
+    }
     if (how != heap::TraceClass::slots) return how == heap::TraceClass::leaf;
     for (std::size_t i = 0; i < words; ++i) follow(start + i * kWordBytes);
     return true;

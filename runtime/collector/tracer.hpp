@@ -117,11 +117,16 @@ class Tracer : public RootVisitor, public VisitorOwner {
       case heap::TraceClass::conservative:
         return trace_words(begin + from, begin + to);
       case heap::TraceClass::callback:
-        return trace_by_callback(object, from, to);
+        return trace_by_callback(space_.kinds().by_number(object.kind.number()), begin, from, to);
       case heap::TraceClass::leaf:
       case heap::TraceClass::free:
         return;
     }
+  }
+
+  void trace_by_callback(const heap::Kind& kind, Address object, std::size_t from, std::size_t to) {
+    call_back(
+        [&](weir_visitor* visitor) { kind.trace(visitor, object.as(), from, to, kind.data); });
   }
 
   const heap::Space& space_;
@@ -163,12 +168,6 @@ class Tracer : public RootVisitor, public VisitorOwner {
   void trace_words(Address from, Address to) {
     for (Address at = from; at < to; at = at + kWordBytes)
       derived().conservative_word(at, load(at));
-  }
-  void trace_by_callback(const heap::Found& object, std::size_t from, std::size_t to) {
-    const heap::Kind& kind = space_.kinds().by_number(object.kind.number());
-    call_back([&](weir_visitor* visitor) {
-      kind.trace(visitor, object.range.begin.as(), from, to, kind.data);
-    });
   }
   void call_back(os::FunctionRef<void(weir_visitor*)> callback) {
     {

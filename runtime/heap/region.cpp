@@ -41,14 +41,15 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
   auto memory = os::Mapping::reserve_apart(total, kHugePage);
   if (!memory) return Unexpected(memory.error());
   region.memory_ = std::move(*memory);
-  auto cards = os::Mapping::reserve(kAddressSpace.size >> barrier::kCardShift, kHugePage);
-  if (!cards) return Unexpected(cards.error());
-  region.cards_ = std::move(*cards);
+  // Few need them, and where address space is scarce they are the first to go.
+  if (auto cards = os::Mapping::reserve(kAddressSpace.size >> barrier::kCardShift, kHugePage))
+    region.cards_ = std::move(*cards);
 
   const Address base = region.memory_.range().begin;
   region.objects_ = {base, objects};
   for (std::size_t i = 0; i < of_cards; ++i) region.tables_[i] = {base + offsets[i], per_arena[i]};
-  region.tables_[of_cards] = {Address(region.cards().card_of(base)), per_arena[of_cards]};
+  if (const auto cards = region.cards(); cards.cards != nullptr)
+    region.tables_[of_cards] = {Address(cards.card_of(base)), per_arena[of_cards]};
   region.metadata_ =
       Metadata(region.objects_, region.tables_[of_granules].begin.as<std::uint8_t>());
   region.blocks_ = region.tables_[of_blocks].begin.as<Block>();
@@ -77,6 +78,9 @@ Expected<> Region::commit_next() {
 
 Expected<> Region::commit_cards() {
   if (tables_in_use_ == table_count) return {};
+  if (cards().cards == nullptr)
+    return fail(ErrorCode::out_of_memory, "keeping cards",
+                "there was no address space for a byte to each 512 of it");
   for (std::size_t arena = 0; arena < committed_ / kArenaBlocks; ++arena)
     if (auto done = commit_table(of_cards, arena); !done) return done;
   tables_in_use_ = table_count;

@@ -66,8 +66,11 @@ class Region {
 
   // Of all the address space, since the same code marks writes to objects of images, which lie
   // outside of the region. The region's part has memory after commit_cards, as far as the objects
-  // have.
-  barrier::CardTable cards() const { return {kAddressSpace, cards_.as<std::uint8_t>(), objects_}; }
+  // have. None where there is no room for them: a limit of address space, Valgrind.
+  barrier::CardTable cards() const {
+    if (cards_.range().empty()) return {};
+    return {kAddressSpace, cards_.as<std::uint8_t>(), objects_};
+  }
 
   // Of all tables, as much as the first `blocks` blocks make resident, if all of them are used.
   std::size_t metadata_bytes(std::size_t blocks) const;

@@ -4,15 +4,19 @@ import sys
 import time
 
 from reporting import machine
-from reporting.mruby import data, plan, records, report, runner
+from reporting.mruby import data, image, instructions, plan, records, report, runner
 
 
 def measure(root, wanted):
-    """The document, without its format."""
+    """The document, without its format; None: what was asked for has been printed."""
     weir = (wanted.programs or root / "build" / "bin").resolve() / "mruby-weir"
     interpreters = runner.Interpreters(root, str(weir))
     if not weir.exists():
         raise runner.Failed(f"{weir} is missing: is libmruby-dev installed?")
+    if wanted.instructions:
+        return instructions.measure(weir.parent, interpreters.scripts, wanted.program, print)
+    if wanted.image:
+        return image.measure(root, interpreters, wanted.rounds, wanted.size, print)
     files = data.make(root / "build" / "compare" / "mruby", wanted.size)
     described, load, began = machine.describe(root, root / "build"), machine.load(), time.monotonic()
     names, notes = [], []

@@ -55,9 +55,12 @@ def _cpu_seconds():
     return used.ru_utime + used.ru_stime
 
 
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
+
+
 def _environment(system):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
-    return clean | system.environment
+    return clean_environment() | system.environment
 
 
 def by_turns(interpreters, program, systems, options, rounds, tell):
