@@ -22,6 +22,9 @@ constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
 constexpr unsigned kLeastPatience = 12;
 constexpr unsigned kMostPatience = 128;
+// Of the program's time since the last full cycle; and what a byte costs it before there was one.
+constexpr double kLittle = 0.02;
+constexpr double kAssumedFullNs = 1;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
   return static_cast<double>(now - std::min(now, before));
@@ -57,9 +60,9 @@ std::size_t Pacing::trigger_after(std::size_t live) const {
 }
 
 std::size_t Pacing::budget_bytes() const {
-  std::size_t limit = has_generations_ ? std::min(old_ + nursery_, maximum_) : trigger_;
-  // The full cycle that gives them up need not come sooner than those after it.
-  if (!wants_generations_) limit = std::max(limit, trigger_);
+  std::size_t limit = std::min(old_ + nursery_, maximum_);
+  // The full cycle that gives generations up need not come sooner than those after it.
+  if (!has_generations_ || !wants_generations_) limit = std::max(limit, trigger_);
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
 }
 
@@ -87,6 +90,7 @@ void Pacing::add(const Cycle& cycle) {
 
 void Pacing::add_full(const Cycle& cycle) {
   has_been_full_ = true;
+  since_full_ns_ = 0;
   full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
                              static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
   old_at_full_ = cycle.old_after;
@@ -102,6 +106,7 @@ void Pacing::add_full(const Cycle& cycle) {
 }
 
 void Pacing::add_minor(const Cycle& cycle) {
+  since_full_ns_ += static_cast<double>(cycle.mutators_ns + cycle.cost_ns);
   if (cycle.allocated < nursery_ / 2) return;  // somebody asked for it
   if (cycle.allocated > nursery_ * 2) return;  // most of it was one large object
   ++minors_;
@@ -147,11 +152,23 @@ bool Pacing::are_full_cycles_cheaper() const {
   const double allocated = std::max(1.0, minor_allocated_.value);
   const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
   const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
-  const double without = full_ns / growth_of(trigger_after(marked), marked);
+  const std::size_t room = std::max(trigger_after(marked) - marked, nursery_);
+  const double without = full_ns / static_cast<double>(room);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
-  const double worth = minors_ < kEnoughMinors ? kFarFromIt : kWorthIt;
+  const double worth = minors_ < kEnoughMinors    ? kFarFromIt
+                       : full_ns < 2 * target_ns_ ? 1
+                                                  : kWorthIt;
   return mutators + without < worth * (mutators + with);
+}
+
+// By the trigger, and where it costs little beside what the program did since the last one, sooner:
+// what is old then is known to live, and a heap whose full cycles are short needs no generations.
+bool Pacing::is_full_due() const {
+  if (old_ > trigger_) return true;
+  if (!may_measure_ || old_ < old_at_full_ + (trigger_ - old_at_full_) / 4) return false;
+  const double ns_per_byte = full_ns_per_byte_.is_known ? full_ns_per_byte_.value : kAssumedFullNs;
+  return ns_per_byte * static_cast<double>(old_) < kLittle * since_full_ns_;
 }
 
 void Pacing::choose(const Cycle& cycle) {
@@ -168,7 +185,7 @@ void Pacing::choose(const Cycle& cycle) {
   } else if (are_full_cycles_cheaper()) {
     why_ = observe::Reason::cheaper;
     wants_generations_ = false;
-  } else if (cycle.old_after > trigger_) {
+  } else if (is_full_due()) {
     why_ = observe::Reason::growth;
   } else if (cycle.old_after + external_growth > trigger_) {
     why_ = observe::Reason::external;

@@ -28,8 +28,9 @@ class Pacing {
   struct Cycle {
     Scope scope = Scope::all;
     // CPU time: what the collecting thread needed for it, or waited for a marker that did; of that,
-    // what a smaller nursery would not have saved; and what all threads did. Since the cycle before, of the process: all of it, and
-    // what the mutators' traps took. Time in which a thread had no core tells nothing.
+    // what a smaller nursery would not have saved; and what all threads did. Since the cycle
+    // before, of the process: all of it, and what the mutators' traps took. Time in which a thread
+    // had no core tells nothing.
     std::uint64_t pause_ns = 0;
     std::uint64_t fixed_ns = 0;
     std::uint64_t cost_ns = 0;
@@ -81,6 +82,7 @@ class Pacing {
   // What is old may grow up to there, where a full cycle left that.
   std::size_t trigger_after(std::size_t live) const;
   bool are_full_cycles_cheaper() const;
+  bool is_full_due() const;
 
   std::size_t minimum_;
   std::size_t maximum_;
@@ -108,6 +110,7 @@ class Pacing {
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;
+  double since_full_ns_ = 0;  // CPU time of the process, as far as minor cycles ended it
   // Of minor cycles: the last ones, where there are none now.
   Mean minor_ns_, minor_allocated_, minor_promoted_, mutators_ns_;
   Mean full_ns_per_byte_;  // of what it marks

@@ -206,6 +206,39 @@ TEST_CASE("a program that does more than allocate keeps its generations") {
   CHECK(busy.pacing.has_generations());
 }
 
+TEST_CASE("where full cycles are short, generations have to win, though the program does more") {
+  test::Random random(test::seed_for("short full cycles"));
+  for (const std::size_t live : {2 * kMiB, 64 * kMiB}) {
+    CAPTURE(live);
+    Model model(defaults(), random);
+    model.live = model.old = live;
+    model.survival = 0.02;
+    model.ns_per_allocated_byte = 10;
+    model.ns_per_old_byte = 1e6 / static_cast<double>(live);
+    model.run(300);
+    CHECK(model.pacing.has_generations() == (live > 2 * kMiB));
+  }
+}
+
+TEST_CASE("a full cycle that costs little beside the program comes before the heap has grown") {
+  test::Random random(test::seed_for("cheap full cycles"));
+  for (const double ns_per_allocated_byte : {0.2, 100.0}) {
+    CAPTURE(ns_per_allocated_byte);
+    Model model(defaults(), random);
+    model.live = model.old = 256 * kMiB;
+    model.run(1);  // a full cycle: more is old than a heap begins with
+    model.survival = 0.01;
+    model.ns_per_allocated_byte = ns_per_allocated_byte;
+    std::size_t most = 0;
+    for (unsigned i = 0; i < 1000; ++i) {
+      model.run(1);
+      most = std::max(most, model.old);
+    }
+    const bool is_early = most < 400 * kMiB;  // of 512
+    CHECK(is_early == (ns_per_allocated_byte > 1));
+  }
+}
+
 TEST_CASE("where minor cycles pay, there are no others but those that growth asks for") {
   test::Random random(test::seed_for("generations pay"));
   Model model(defaults(), random);
