@@ -71,10 +71,10 @@ typedef enum weir_arena {
 
 /* Where WEIR_* environment variables exist for a field, they win; the README lists them. */
 typedef struct weir_config {
-  size_t minimum_bytes; /* the heap does not collect to stay below this; default 24 MiB */
+  size_t minimum_bytes; /* by its growth a heap gets this large at least; default 24 MiB */
   size_t maximum_bytes; /* objects and holes between them; default: half of the machine's memory */
   double growth;        /* a full collection comes when what is old has grown by this factor since
-                           the last one; above 1; default 1.75 */
+                           the last one, sooner if it is short and cheap; above 1; default 1.75 */
   bool generations;     /* minor collections between the full ones; default true;
                            WEIR_GENERATIONS=0 */
   weir_barrier barrier; /* for minor collections; WEIR_BARRIER */

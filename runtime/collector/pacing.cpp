@@ -22,8 +22,10 @@ constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
 constexpr unsigned kLeastPatience = 12;
 constexpr unsigned kMostPatience = 128;
-// Of the program's time since the last full cycle; and what a byte costs it before there was one.
+// Of the program's time since the last full cycle; a few pauses; and what a byte costs a full cycle
+// before there was one.
 constexpr double kLittle = 0.02;
+constexpr double kFewTargets = 4;
 constexpr double kAssumedFullNs = 1;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
@@ -162,13 +164,15 @@ bool Pacing::are_full_cycles_cheaper() const {
   return mutators + without < worth * (mutators + with);
 }
 
-// By the trigger, and where it costs little beside what the program did since the last one, sooner:
-// what is old then is known to live, and a heap whose full cycles are short needs no generations.
+// By the trigger, and where it is short and costs little beside what the program did since the last
+// one, sooner: what is old then is known to live, and a heap whose full cycles are short needs no
+// generations.
 bool Pacing::is_full_due() const {
   if (old_ > trigger_) return true;
   if (!may_measure_ || old_ < old_at_full_ + (trigger_ - old_at_full_) / 4) return false;
   const double ns_per_byte = full_ns_per_byte_.is_known ? full_ns_per_byte_.value : kAssumedFullNs;
-  return ns_per_byte * static_cast<double>(old_) < kLittle * since_full_ns_;
+  return ns_per_byte * static_cast<double>(old_) <
+         std::min(kLittle * since_full_ns_, kFewTargets * target_ns_);
 }
 
 void Pacing::choose(const Cycle& cycle) {

@@ -220,23 +220,25 @@ TEST_CASE("where full cycles are short, generations have to win, though the prog
   }
 }
 
-TEST_CASE("a full cycle that costs little beside the program comes before the heap has grown") {
+TEST_CASE("a full cycle that is short and costs little comes before the heap has grown") {
   test::Random random(test::seed_for("cheap full cycles"));
-  for (const double ns_per_allocated_byte : {0.2, 100.0}) {
-    CAPTURE(ns_per_allocated_byte);
+  const auto most_old = [&](std::size_t live, double ns_per_allocated_byte) {
     Model model(defaults(), random);
-    model.live = model.old = 256 * kMiB;
-    model.run(1);  // a full cycle: more is old than a heap begins with
-    model.survival = 0.01;
+    model.live = model.old = live;
+    model.survival = 0.05;
+    model.ns_per_young_byte = 0;  // generations win
     model.ns_per_allocated_byte = ns_per_allocated_byte;
     std::size_t most = 0;
     for (unsigned i = 0; i < 1000; ++i) {
       model.run(1);
+      REQUIRE(model.pacing.has_generations());
       most = std::max(most, model.old);
     }
-    const bool is_early = most < 400 * kMiB;  // of 512
-    CHECK(is_early == (ns_per_allocated_byte > 1));
-  }
+    return most;
+  };
+  CHECK(most_old(2 * kMiB, 100) < 12 * kMiB);  // of 24
+  CHECK(most_old(2 * kMiB, 0.2) > 20 * kMiB);
+  CHECK(most_old(256 * kMiB, 100) > 500 * kMiB);
 }
 
 TEST_CASE("where minor cycles pay, there are no others but those that growth asks for") {
