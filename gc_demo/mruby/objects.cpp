@@ -131,7 +131,7 @@ void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
         type != MRB_TT_ICLASS && type != MRB_TT_ENV)
       mrb_raisef(mrb, E_TYPE_ERROR, "allocation failure of %C", cls);
   }
-  if (type <= MRB_TT_FREE)
+  if (type <= MRB_TT_FREE || port_of(mrb).kinds[type].bytes == 0)
     mrb_raisef(mrb, E_TYPE_ERROR, "allocation failure of %C (type %d)", cls, int{type});
 }
 
@@ -195,7 +195,7 @@ extern "C" {
 
 RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   Port& port = port_of(mrb);
-  if (!is_usual(type, cls) || port.has_collected) [[unlikely]]
+  if (!is_usual(type, cls) || port.has_collected || port.kinds[type].bytes == 0) [[unlikely]]
     return allocate_slowly(mrb, type, cls);
   auto* object = static_cast<RBasic*>(allocate(port, type));
   if (object == nullptr) [[unlikely]]

@@ -167,8 +167,10 @@ void Compaction::for_each_in(std::size_t cluster, Visit visit) const {
   for (;;) {
     const Address placed = saved_ + (area->place(start) - 1) * heap::kGranuleBytes;
     if (placed >= end) return;
-    visit(describe(*area, start), placed);
-    start = area->next_kept(start + heap::kGranuleBytes);
+    const heap::Found object = describe(*area, start);
+    visit(object, placed);
+    if (placed + object.range.size >= end) return;
+    start = area->next_kept(object.range.end());
     while (start == area->range.end()) {
       if (++area == &areas_.back() + 1) return;
       start = area->next_kept(area->range.begin);

@@ -77,7 +77,8 @@ Expected<> Heap::set_up_generations() {
   if (!selection) return Unexpected(selection.error());
   barrier_ = std::move(selection->barrier);
   barrier_refusals_ = std::move(selection->refusals);
-  keeps_cards_ = barrier_->kind() == BarrierKind::cards || config_.verify;
+  keeps_cards_ = barrier_->kind() == BarrierKind::cards ||
+                 (config_.verify && space_->region().cards().cards != nullptr);
   if (keeps_cards_)
     if (auto kept = space_->keep_cards(); !kept) return kept;
   if (auto watched = space_->watch(*barrier_, !config_.deterministic); !watched) return watched;

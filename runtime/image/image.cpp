@@ -273,8 +273,11 @@ Address Image::end_of_object(const Segment& segment, Address start, Address reac
 
 heap::Found Image::describe(const Segment& segment, Address start, Address reached) const {
   const Address second = start + heap::kGranuleBytes;
+  // What is in the next cluster came with this one, if there is anything.
+  const bool has_behind = !second.is_aligned(segment.cluster_size.bytes()) ||
+                          file_.entry(segment.cluster_of(start)).last_kind != 0;
   const heap::MetadataByte behind =
-      second < segment.range.end() ? segment.metadata.load(second) : heap::MetadataByte(0);
+      has_behind ? segment.metadata.load(second) : heap::MetadataByte(0);
   return {Range::between(start, end_of_object(segment, start, reached)),
           heap::KindTag::of(segment.metadata.load(start).trace_class(),
                             behind.is_start() ? std::uint8_t{0} : behind.value())};

@@ -122,7 +122,8 @@ void Pager::removed(std::size_t cluster, std::size_t offset, std::size_t bytes) 
 
 UffdOutcome Pager::fill(const Target& target, faults::PageFiller& filler) noexcept {
   const std::uint32_t back = file_.entry(target.cluster).continues;
-  if (back != 0 && states_[target.cluster].load() == kLazy) {
+  if (back != 0 && states_[target.cluster].load() == kLazy &&
+      states_[target.cluster - back].load() != kFilled) {
     const std::size_t bytes = back * size_.bytes();
     const UffdOutcome outcome = fill({target.cluster - back, target.offset - bytes,
                                       target.metadata - bytes / heap::kGranuleBytes, 0},
