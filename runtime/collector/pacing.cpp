@@ -73,7 +73,7 @@ void Pacing::reconsider(std::size_t allocated, std::size_t live) {
   if (fulls_without_ + 1 < return_after_) return;
   if (growth_of(live, old_) >= static_cast<double>(allocated) / 4) return;
   wants_generations_ = true;
-  return_after_ = std::min(return_after_ * 2, kMostPatience);
+  return_after_ = std::min(return_after_ * 4, kMostPatience);
 }
 
 void Pacing::forget_minors() {

@@ -105,8 +105,8 @@ class Pacing {
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;
-  unsigned return_after_ = 1;  // so many of a heap that is no longer built; then twice as many:
-                               // what survives minor cycles may die soon after
+  unsigned return_after_ = 1;  // so many of a heap that is no longer built; then four times as
+                               // many: what survives minor cycles may die soon after
 
   std::size_t old_at_full_ = 0;  // what the last full cycle left
   std::size_t external_at_full_ = 0;

@@ -176,7 +176,7 @@ TEST_CASE("a heap that was built without generations has them back as soon as it
   model.run(20);
   CHECK(model.fulls == 0);
 
-  // Built once more, and used: the same, a full cycle later.
+  // Built once more, and used: the same, a few full cycles later.
   model.survival = 1;
   model.ns_per_young_byte = 2;
   while (model.pacing.has_generations()) {
@@ -185,7 +185,7 @@ TEST_CASE("a heap that was built without generations has them back as soon as it
     REQUIRE(model.old < 4096 * kMiB);
   }
   model.survival = 0.01;
-  model.run(2);
+  model.run(5);
   CHECK(model.pacing.has_generations());
 }
 
