@@ -136,10 +136,11 @@ void check_class(mrb_state* mrb, mrb_vtype type, RClass* cls) {
 }
 
 // Of the two sizes that there are, each a constant for the inlined allocation.
-[[gnu::always_inline]] inline void* allocate(const Port& port, mrb_vtype type) {
+[[gnu::always_inline]] inline RBasic* allocate(const Port& port, mrb_vtype type) {
   const ObjectKind& kind = port.kinds[type];
-  return kind.bytes <= kSmall ? weir_allocate(port.mutator, kind.kind, kSmall)
-                              : weir_allocate(port.mutator, kind.kind, kLarge);
+  return static_cast<RBasic*>(kind.bytes <= kSmall
+                                  ? weir_allocate(port.mutator, kind.kind, kSmall)
+                                  : weir_allocate(port.mutator, kind.kind, kLarge));
 }
 
 RBasic* finish(mrb_state* mrb, RBasic* object, mrb_vtype type, RClass* cls) {
@@ -155,10 +156,10 @@ RBasic* finish(mrb_state* mrb, RBasic* object, mrb_vtype type, RClass* cls) {
   check_class(mrb, type, cls);
   Port& port = port_of(mrb);
   if (port.has_collected) after_collection(mrb);
-  auto* object = static_cast<RBasic*>(allocate(port, type));
+  RBasic* object = allocate(port, type);
   if (object == nullptr) {  // what stacks keep above their tops, and finalizers, may be in the way
     mrb_full_gc(mrb);
-    object = static_cast<RBasic*>(allocate(port, type));
+    object = allocate(port, type);
     if (object == nullptr) raise_no_memory(mrb);
   }
   finish(mrb, object, type, cls);
@@ -197,7 +198,7 @@ RBasic* mrb_obj_alloc(mrb_state* mrb, mrb_vtype type, RClass* cls) {
   Port& port = port_of(mrb);
   if (!is_usual(type, cls) || port.has_collected || port.kinds[type].bytes == 0) [[unlikely]]
     return allocate_slowly(mrb, type, cls);
-  auto* object = static_cast<RBasic*>(allocate(port, type));
+  RBasic* object = allocate(port, type);
   if (object == nullptr) [[unlikely]]
     return allocate_slowly(mrb, type, cls);
   return finish(mrb, object, type, cls);

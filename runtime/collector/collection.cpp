@@ -114,8 +114,8 @@ void Collection::mark(Marker& first) {
   first.flush();
   const unsigned markers = is_worth_a_team(first) ? heap_.team_.size() : 1;
   result_.markers = std::max<std::uint64_t>(result_.markers, markers);
-  std::atomic<std::uint64_t> first_ns{0};
-  std::atomic<std::uint64_t> longest_other_ns{0};
+  std::uint64_t first_ns = 0;  // of the calling thread
+  std::atomic<std::uint64_t> longest_ns{0};
   heap_.team_.run(markers, [&](unsigned index) {
     const std::uint64_t cpu_before = observe::thread_cpu_ns();
     observe::Span span(heap_.events_->marker(index), observe::Activity::marking);
@@ -134,16 +134,15 @@ void Collection::mark(Marker& first) {
     }
     const std::uint64_t cpu = observe::thread_cpu_ns() - cpu_before;
     cpu_ns_ += cpu;
-    if (index == 0) {
+    if (index == 0)
       first_ns = cpu;
-      return;
-    }
-    others_cpu_ns_ += cpu;
-    for (std::uint64_t longest = longest_other_ns;
-         longest < cpu && !longest_other_ns.compare_exchange_weak(longest, cpu);) {
+    else
+      others_cpu_ns_ += cpu;
+    std::uint64_t longest = longest_ns;
+    while (longest < cpu && !longest_ns.compare_exchange_weak(longest, cpu)) {
     }
   });
-  waited_ns_ += std::max(longest_other_ns.load(), first_ns.load()) - first_ns;
+  waited_ns_ += longest_ns - first_ns;
 }
 
 // A minor cycle is often over before the others would have woken up.

@@ -22,6 +22,8 @@ constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
 constexpr unsigned kLeastPatience = 12;
 constexpr unsigned kMostPatience = 128;
+// A full cycle's CPU time in pause targets, below which its pause is no price to be paid.
+constexpr double kShortFull = 2;
 // Of the program's time since the last full cycle; a few pauses; and what a byte costs a full cycle
 // before there was one.
 constexpr double kLittle = 0.02;
@@ -158,9 +160,9 @@ bool Pacing::are_full_cycles_cheaper() const {
   const double without = full_ns / static_cast<double>(room);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
-  const double worth = minors_ < kEnoughMinors    ? kFarFromIt
-                       : full_ns < 2 * target_ns_ ? 1
-                                                  : kWorthIt;
+  const double worth = minors_ < kEnoughMinors             ? kFarFromIt
+                       : full_ns < kShortFull * target_ns_ ? 1
+                                                           : kWorthIt;
   return mutators + without < worth * (mutators + with);
 }
 

@@ -25,17 +25,6 @@ struct Opened {
   weir_image* image;
 };
 
-void save_roots(const Opened& opened, const TestPath& path,
-                std::initializer_list<weir_image_root> roots, std::size_t cluster_bytes) {
-  weir_image_save_config config;
-  weir_image_save_config_init(&config);
-  config.roots = roots.begin();
-  config.root_count = roots.size();
-  config.cluster_bytes = cluster_bytes;
-  REQUIRE_MESSAGE(weir_image_save(opened.mutator, path.c_str(), &config) == WEIR_OK,
-                  weir_error_message());
-}
-
 }  // namespace
 
 TEST_CASE("a size that clusters cannot have is refused, and nothing is written") {
@@ -110,15 +99,7 @@ TEST_CASE("a touch brings in a cluster, and those before it that objects reach f
       CAPTURE(cluster_bytes);
       CAPTURE(compact);
       const TestPath path("image");
-      weir_image_save_config config;
-      weir_image_save_config_init(&config);
-      const weir_image_root roots[] = {{"table", frame[0]}};
-      config.roots = roots;
-      config.root_count = 1;
-      config.compact = compact;
-      config.cluster_bytes = cluster_bytes;
-      REQUIRE_MESSAGE(weir_image_save(mutator, path.c_str(), &config) == WEIR_OK,
-                      weir_error_message());
+      save_roots(mutator, path, {{"table", frame[0]}}, cluster_bytes, compact);
       const Opened opened(path);
       const image::Image& image = *opened.image->image;
       const auto& segment = *image.segments()[0];
@@ -152,7 +133,8 @@ TEST_CASE("saved with another size, an image is made anew, and all of it is ther
       {
         Opened opened(first);
         opened.frame[0] = own.build(opened.mutator, opened.kinds);
-        save_roots(opened, second, {{"table", opened.table()}, {"own", opened.frame[0]}}, to);
+        save_roots(opened.mutator, second, {{"table", opened.table()}, {"own", opened.frame[0]}},
+                   to);
         const weir_image_statistics statistics = statistics_of(opened.image);
         CHECK((statistics.filled_clusters < statistics.clusters / 2) == (from == to));
       }
@@ -214,7 +196,7 @@ TEST_CASE("images with clusters of several sizes become one, with those of the f
       weir_write_barrier(opened.mutator, a_table[0], slot);
       *slot = before;
       weir_write_barrier(opened.mutator, a_table[0], slot);
-      save_roots(opened, joint, {{"table", a_table}, {"b", root_of(other)}}, kAnyClusters);
+      save_roots(opened.mutator, joint, {{"table", a_table}, {"b", root_of(other)}});
     }
     const Opened opened(joint);
     CHECK(statistics_of(opened.image).cluster_bytes == a_bytes);

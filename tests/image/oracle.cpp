@@ -94,15 +94,21 @@ std::array<std::size_t, 3> cluster_sizes() {
   return {weir::os::page_size(), 4 * weir::os::page_size(), weir::heap::kBlockBytes};
 }
 
-void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root,
-          std::size_t cluster_bytes) {
+void save_roots(weir_mutator* mutator, const TestPath& path,
+                std::initializer_list<weir_image_root> roots, std::size_t cluster_bytes,
+                bool compact) {
   weir_image_save_config config;
   weir_image_save_config_init(&config);
-  const weir_image_root roots[] = {{root, table}};
-  config.roots = roots;
-  config.root_count = 1;
+  config.roots = roots.begin();
+  config.root_count = roots.size();
   config.cluster_bytes = cluster_bytes;
+  config.compact = compact;
   REQUIRE_MESSAGE(weir_image_save(mutator, path.c_str(), &config) == WEIR_OK, weir_error_message());
+}
+
+void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root,
+          std::size_t cluster_bytes) {
+  save_roots(mutator, path, {{root, table}}, cluster_bytes);
 }
 
 void save_graph(const OracleGraph& graph, const TestPath& path, std::size_t cluster_bytes) {

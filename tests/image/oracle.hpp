@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ class TestPath {
 std::array<std::size_t, 3> cluster_sizes();
 constexpr std::size_t kAnyClusters = 0;  // whatever is the default
 
+void save_roots(weir_mutator* mutator, const TestPath& path,
+                std::initializer_list<weir_image_root> roots,
+                std::size_t cluster_bytes = kAnyClusters, bool compact = false);
 void save(weir_mutator* mutator, const TestPath& path, void* table, const char* root = "table",
           std::size_t cluster_bytes = kAnyClusters);
 // The graph, made in a heap of its own.

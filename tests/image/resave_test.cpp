@@ -36,18 +36,6 @@ struct Generation {
   weir_image* image = nullptr;
 };
 
-void save_roots(Generation& from, const TestPath& path,
-                std::initializer_list<weir_image_root> roots,
-                std::size_t cluster_bytes = kAnyClusters) {
-  weir_image_save_config config;
-  weir_image_save_config_init(&config);
-  config.roots = roots.begin();
-  config.root_count = roots.size();
-  config.cluster_bytes = cluster_bytes;
-  REQUIRE_MESSAGE(weir_image_save(from.mutator, path.c_str(), &config) == WEIR_OK,
-                  weir_error_message());
-}
-
 }  // namespace
 
 TEST_CASE("a heap from an image is saved again, and again, in place and moved, lazily") {
@@ -69,7 +57,7 @@ TEST_CASE("a heap from an image is saved again, and again, in place and moved, l
         const TestPath third("third");
         auto one = std::make_unique<Generation>(config, nullptr);
         one->frame[0] = old_graph.build(one->mutator, one->kinds);
-        save_roots(*one, first, {{"old", one->frame[0]}}, cluster_bytes);
+        save_roots(one->mutator, first, {{"old", one->frame[0]}}, cluster_bytes);
         if (in_place) one.reset();
 
         auto two = std::make_unique<Generation>(config, &first);
@@ -85,7 +73,7 @@ TEST_CASE("a heap from an image is saved again, and again, in place and moved, l
         weir_object whole;  // a root is looked up, to its end
         REQUIRE(weir_object_at(two->mutator, old_table, &whole) == WEIR_OK);
         const std::uint64_t filled = statistics_of(two->image).filled_clusters;
-        save_roots(*two, second, {{"old", old_table}, {"new", two->frame[0]}});
+        save_roots(two->mutator, second, {{"old", old_table}, {"new", two->frame[0]}});
         CHECK(statistics_of(two->image).filled_clusters == filled);
         CHECK(filled < statistics_of(two->image).clusters);
         new_graph.check(two->frame[0]);
@@ -100,7 +88,7 @@ TEST_CASE("a heap from an image is saved again, and again, in place and moved, l
         CHECK(cell[1] == old_table[7]);
         store(three->mutator, old_table, 9, cell[1]);
         three->frame[0] = weir_allocate(three->mutator, three->kinds.by_bitmap, 64);
-        save_roots(*three, third,
+        save_roots(three->mutator, third,
                    {{"old", old_table},
                     {"new", root_of(three->image, "new")},
                     {"newest", three->frame[0]}});
