@@ -4,6 +4,7 @@
 
 #include "runtime/os/futex.hpp"
 #include "runtime/os/last_words.hpp"
+#include "runtime/os/mapping.hpp"
 #include "runtime/os/page_size.hpp"
 #include "runtime/os/text_buffer.hpp"
 
@@ -160,7 +161,10 @@ UffdOutcome Pager::fill_claimed(const Target& target, faults::PageFiller& filler
   filled_.fetch_add(1);
   if (!is_ahead) record(target.cluster);
   UffdOutcome outcome = UffdOutcome::done;
-  if (entry.is_absent()) {
+  if (!os::populate_for_writing(
+          {Address(target.metadata), size_.granules() + (entry.last_kind != 0 ? 1 : 0)})) {
+    outcome = UffdOutcome::no_memory;
+  } else if (entry.is_absent()) {
     *target.metadata = heap::MetadataByte::free_start().value();
     outcome = filler.zero(target.offset, size_.bytes());
   } else if (entry.continues != 0 &&

@@ -20,6 +20,7 @@
 #endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 namespace weir::os {
@@ -149,6 +150,11 @@ Expected<> populate_for_reading(Range range) {
   for (Address page = range.begin; page < range.end(); page = page + page_size())
     (void)*page.as<const volatile char>();  // kernels before 5.14
   return {};
+}
+
+bool populate_for_writing(Range range) noexcept {
+  const Address first = range.begin.align_down(page_size());
+  return ::madvise(first.as(), range.end() - first, MADV_POPULATE_WRITE) == 0 || errno != ENOMEM;
 }
 
 std::size_t max_map_count() {

@@ -61,6 +61,10 @@ Expected<> give_back(Range range);
 
 // Gives every page of the range memory, without writing to it.
 Expected<> populate_for_reading(Range range);
+// The pages of the range, which is mapped, are there to be written. False: there is no memory for
+// them, where a touch would wait for some without end (a memory cgroup whose OOM killer is off), or
+// be killed. Kernels before 5.14 cannot tell. For the fault path, too.
+bool populate_for_writing(Range range) noexcept;
 
 // vm.max_map_count, or the kernel's default where /proc does not tell.
 std::size_t max_map_count();
