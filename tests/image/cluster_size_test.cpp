@@ -55,18 +55,27 @@ TEST_CASE("of each page that is there, the objects are the same as when all is t
     const TestPath path("image");
     save_graph(graph, path, cluster_bytes);
     const Opened whole(path, WEIR_IMAGE_EAGER);
+    const auto& all = *whole.image->image->segments()[0];
+    const auto ends_with_start = [&](std::size_t cluster) {
+      return whole.image->image->file().entry(cluster).last_kind != 0;
+    };
+    std::vector<std::size_t> with_start;
+    for (std::size_t cluster = 0; cluster < all.clusters(); ++cluster)
+      if (ends_with_start(cluster)) with_start.push_back(cluster);
     Random random(seed);
     std::size_t looked_at = 0, at_the_end = 0;
     for (int round = 0; round < 20; ++round) {
       const Opened part(path);
       const auto& segment = *part.image->image->segments()[0];
-      const auto& all = *whole.image->image->segments()[0];
       for (int touched = 0; touched < 3; ++touched)
         (void)*(segment.range.begin + random() % segment.range.size).as<const volatile char>();
+      if (!with_start.empty())
+        (void)*segment.cluster(with_start[random() % with_start.size()])
+            .begin.as<const volatile char>();
       for (std::size_t cluster = 0; cluster < segment.clusters(); ++cluster) {
         const Range range = segment.cluster(cluster);
         if (!part.image->image->is_filled(range.begin)) continue;
-        at_the_end += part.image->image->file().entry(cluster).last_kind != 0 ? 1 : 0;
+        at_the_end += ends_with_start(cluster) ? 1 : 0;
         for (Address at = range.begin; at < range.end(); at = at + heap::kGranuleBytes) {
           const auto found = part.image->image->find(at);
           const auto right = whole.image->image->find(all.range.begin + (at - segment.range.begin));
