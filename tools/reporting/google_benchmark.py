@@ -9,6 +9,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from reporting.children import die_with_parent
+
 
 class Failed(Exception):
     """The program could not be run, or stopped with an error."""
@@ -69,7 +71,8 @@ def _run_once(program, patterns, out, progress):
     command = [*_command(program, patterns), f"--benchmark_out={out}",
                "--benchmark_out_format=json"]
     with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
+                              preexec_fn=die_with_parent) as process:
             try:
                 for line in process.stdout:
                     progress.done(line.partition(" ")[0])

@@ -1,13 +1,13 @@
 """The systems that are compared: which executable, and what its environment says."""
 
 import ctypes
-import signal
 from dataclasses import dataclass, field
+
+from reporting.children import die_with_parent, prctl
 
 BARRIERS = ("async", "uffd-sigbus", "mprotect", "uffd-thread", "soft-dirty", "cards",
             "always-dirty")
 PR_SET_THP_DISABLE = 41
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,8 @@ def environment(system, huge_pages, inherited):
     return kept | system.environment | (ASK_FOR_HUGE_PAGES if huge_pages == "on" else {})
 
 
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
 def prepare_child(huge_pages):
     """Called in the child, before it becomes the program."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if _prctl(PR_SET_THP_DISABLE, int(huge_pages == "off"), 0, 0, 0) != 0:
+    die_with_parent()
+    if prctl(PR_SET_THP_DISABLE, int(huge_pages == "off"), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+from reporting.children import die_with_parent
 from reporting.mruby import plan
 
 
@@ -40,7 +41,8 @@ class Interpreters:
         before, began = _cpu_seconds(), time.monotonic()
         try:
             done = subprocess.run(command, env=_environment(system), check=False, text=True,
-                                  capture_output=True, timeout=plan.SECONDS_OF_ONE)
+                                  capture_output=True, timeout=plan.SECONDS_OF_ONE,
+                                  preexec_fn=die_with_parent)
         except subprocess.TimeoutExpired as expired:
             raise Failed(f"{program.name} on {system.name} takes too long") from expired
         seconds, cpu = time.monotonic() - began, _cpu_seconds() - before
