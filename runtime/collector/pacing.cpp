@@ -29,6 +29,10 @@ constexpr double kShortFull = 2;
 constexpr double kLittle = 0.02;
 constexpr double kFewTargets = 4;
 constexpr double kAssumedFullNs = 1;
+// Of the time between full cycles where there are no others, what they may take before the heap has
+// more room than `growth` gives it, and how much more at most.
+constexpr double kDear = 0.1;
+constexpr double kMostRoom = 2;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
   return static_cast<double>(now - std::min(now, before));
@@ -55,11 +59,12 @@ Pacing::Pacing(const weir_config& config)
 void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
   minimum_ = minimum_bytes;
   maximum_ = maximum_bytes;
-  trigger_ = trigger_after(old_at_full_);
+  trigger_ = trigger_after(old_at_full_, has_generations_);
 }
 
-std::size_t Pacing::trigger_after(std::size_t live) const {
-  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * growth_);
+std::size_t Pacing::trigger_after(std::size_t live, bool has_generations) const {
+  const double room = (growth_ - 1) * (has_generations ? 1 : room_factor_);
+  const auto grown = static_cast<std::size_t>(static_cast<double>(live) * (1 + room));
   return std::max(std::min(std::max(minimum_, grown), maximum_), live + heap::kBlockBytes);
 }
 
@@ -93,13 +98,21 @@ void Pacing::add(const Cycle& cycle) {
 }
 
 void Pacing::add_full(const Cycle& cycle) {
+  // What is kept after one full cycle after the other has stopped growing.
+  const bool has_grown = cycle.old_after > old_at_full_ + old_at_full_ / 8;
+  is_settled_ = has_been_full_ && !has_grown;
+  if (has_been_full_ && !wants_generations_ && has_grown) is_building_ = true;
+  if (!has_generations_ && may_measure_) {
+    const auto cost = static_cast<double>(cycle.cost_ns);
+    const double share = cost / (cost + static_cast<double>(cycle.mutators_ns));
+    room_factor_ = std::clamp(share / kDear, 1.0, kMostRoom);
+  }
   has_been_full_ = true;
   since_full_ns_ = 0;
   full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
                              static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
   old_at_full_ = cycle.old_after;
   external_at_full_ = cycle.external;
-  set_limits(minimum_, maximum_);
   if (has_generations_ != wants_generations_) {
     has_generations_ = wants_generations_;
     fulls_without_ = 0;
@@ -107,6 +120,7 @@ void Pacing::add_full(const Cycle& cycle) {
   } else if (!has_generations_) {
     ++fulls_without_;
   }
+  set_limits(minimum_, maximum_);
 }
 
 void Pacing::add_minor(const Cycle& cycle) {
@@ -118,7 +132,7 @@ void Pacing::add_minor(const Cycle& cycle) {
   minor_allocated_.add(static_cast<double>(cycle.allocated));
   const double promoted = growth_of(cycle.old_after, cycle.old_before);
   minor_promoted_.add(promoted);
-  is_building_ = promoted * 4 > static_cast<double>(cycle.allocated);
+  is_building_ = !is_settled_ && promoted * 4 > static_cast<double>(cycle.allocated);
   // Until there was a full cycle, one in which nearly all survived tells what marking costs.
   if (!has_been_full_ && promoted * 2 > static_cast<double>(cycle.allocated))
     full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) / promoted);
@@ -156,7 +170,7 @@ bool Pacing::are_full_cycles_cheaper() const {
   const double allocated = std::max(1.0, minor_allocated_.value);
   const std::size_t marked = has_been_full_ ? old_at_full_ : old_;
   const double full_ns = full_ns_per_byte_.value * static_cast<double>(std::max(marked, kMiB));
-  const std::size_t room = std::max(trigger_after(marked) - marked, nursery_);
+  const std::size_t room = std::max(trigger_after(marked, false) - marked, nursery_);
   const double without = full_ns / static_cast<double>(room);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;

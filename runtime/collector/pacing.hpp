@@ -80,7 +80,7 @@ class Pacing {
   void resize_nursery(const Cycle& cycle);
   void choose(const Cycle& cycle);
   // What is old may grow up to there, where a full cycle left that.
-  std::size_t trigger_after(std::size_t live) const;
+  std::size_t trigger_after(std::size_t live, bool has_generations) const;
   bool are_full_cycles_cheaper() const;
   bool is_full_due() const;
 
@@ -101,7 +101,10 @@ class Pacing {
   bool has_been_full_ = false;
   bool has_generations_;
   bool wants_generations_;
-  bool is_building_ = false;    // a quarter survived the last minor cycle
+  bool is_building_ = false;    // a quarter survived the last minor cycle, and full cycles
+                                // have not said that this dies, too
+  bool is_settled_ = false;     // the last full cycle kept hardly more than the one before
+  double room_factor_ = 1;      // of what `growth` gives, without generations
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;

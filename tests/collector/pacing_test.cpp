@@ -189,6 +189,41 @@ TEST_CASE("a heap that was built without generations has them back as soon as it
   CHECK(model.pacing.has_generations());
 }
 
+TEST_CASE("a heap whose full cycles keep no more than before is not being built") {
+  test::Random random(test::seed_for("settled"));
+  Model model(defaults(), random);
+  model.live = model.old = 64 * kMiB;
+  model.survival = 0.5;  // of minor cycles; dead by the next full one
+  model.ns_per_old_byte = 4;
+  while (model.pacing.has_generations()) model.run(1);
+  model.survival = 0;
+  for (unsigned fulls = 0; !model.pacing.has_generations(); ++fulls) {
+    REQUIRE(fulls < 100);
+    model.run(1);
+  }
+  model.survival = 0.5;
+  model.run(2);  // enough, where they are far more expensive
+  CHECK(model.minors == 2);
+  model.run(1);
+  CHECK_FALSE(model.pacing.has_generations());
+}
+
+TEST_CASE("full cycles alone have more room where they take much of the time, twice at most") {
+  test::Random random(test::seed_for("room"));
+  weir_config config = defaults();
+  config.generations = false;
+  for (const auto& [ns_per_allocated_byte, factor] :
+       {std::pair{20.0, 1.0}, std::pair{0.6 / 0.15 * 0.85 / 1.5, 1.5}, std::pair{0.1, 2.0}}) {
+    CAPTURE(ns_per_allocated_byte);
+    Model model(config, random);
+    model.live = model.old = 64 * kMiB;
+    model.ns_per_allocated_byte = ns_per_allocated_byte;
+    model.run(20);
+    const double room = static_cast<double>(model.pacing.budget_bytes()) / (64 * kMiB);
+    CHECK(room == doctest::Approx(factor).epsilon(0.1));
+  }
+}
+
 TEST_CASE("a program that does more than allocate keeps its generations") {
   test::Random random(test::seed_for("generations kept"));
   Model model(defaults(), random);
