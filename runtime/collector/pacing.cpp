@@ -63,7 +63,7 @@ void Pacing::set_limits(std::size_t minimum_bytes, std::size_t maximum_bytes) {
 }
 
 std::size_t Pacing::trigger_after(std::size_t live, bool has_generations) const {
-  const double room = (growth_ - 1) * (has_generations ? 1 : room_factor_);
+  const double room = (growth_ - 1) * (is_settled_ && !has_generations ? room_factor_ : 1);
   const auto grown = static_cast<std::size_t>(static_cast<double>(live) * (1 + room));
   return std::max(std::min(std::max(minimum_, grown), maximum_), live + heap::kBlockBytes);
 }

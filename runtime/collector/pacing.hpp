@@ -104,7 +104,7 @@ class Pacing {
   bool is_building_ = false;    // a quarter survived the last minor cycle, and full cycles
                                 // have not said that this dies, too
   bool is_settled_ = false;     // the last full cycle kept hardly more than the one before
-  double room_factor_ = 1;      // of what `growth` gives, without generations
+  double room_factor_ = 1;      // of what `growth` gives a settled heap without generations
   unsigned minors_ = 0;         // since the last change
   unsigned fulls_without_ = 0;  // generations; of `patience_`, after which they are tried again
   unsigned patience_;

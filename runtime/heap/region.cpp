@@ -22,6 +22,7 @@ Expected<Region> Region::reserve(std::size_t bytes, os::HugePages huge) {
                 "a heap has 1 byte to 64 TiB");
   Region region;
   region.huge_ = huge;
+  region.may_be_huge_ = os::may_be_huge(huge);
   region.unit_shift_ = std::max(12u, os::page_shift());
   if (region.unit_shift_ > kBlockShift)
     return fail(ErrorCode::unsupported, "reserving a heap's address range",

@@ -42,6 +42,8 @@ class Region {
   std::size_t block_count() const { return objects_.size >> kBlockShift; }
   // How many blocks have memory.
   std::size_t committed() const { return committed_; }
+  // Whether memory that nobody has touched comes in pages, not in huge ones.
+  bool comes_in_pages() const { return !may_be_huge_; }
   // Memory for one more arena. Error out_of_memory: the region is used up, or the system is.
   Expected<> commit_next();
   // Memory for the cards of what is committed, and of every arena from now on. Only the barrier
@@ -109,6 +111,7 @@ class Region {
   unsigned unit_shift_ = 0;
   std::size_t committed_ = 0;
   os::HugePages huge_ = os::HugePages::system;
+  bool may_be_huge_ = false;
 };
 
 }  // namespace weir::heap

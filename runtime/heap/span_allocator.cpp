@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/os/mapping.hpp"
+
 namespace weir::heap {
 namespace {
 
-constexpr std::size_t kPiece = 4096;  // zeroed ahead of the bump pointer
+constexpr std::size_t kPiece = 4096;           // zeroed ahead of the bump pointer
+constexpr std::size_t kPristinePiece = 16384;  // had from the system ahead of it
 constexpr std::size_t kCacheLine = 64;
 
 }  // namespace
@@ -19,14 +22,12 @@ void SpanAllocator::set_span(Address bump) {
 void SpanAllocator::begin_run(Range run) {
   run_ = run;
   Block& block = space_->region().block(*block_);
-  if (block.pristine) {
-    zeroed_ = run.end();
-    block.pristine = false;
+  is_pristine_ = std::exchange(block.pristine, false);
+  if (is_pristine_)
     space_->metadata().store(run.begin, MetadataByte(0));
-  } else {
-    zeroed_ = run.begin;
+  else
     space_->metadata().clear(run);
-  }
+  zeroed_ = run.begin;
   counted_ = run.begin;
   set_span(run.begin);
 }
@@ -104,18 +105,25 @@ tl::expected<void, Refusal> SpanAllocator::next_run(std::size_t bytes, bool what
   return {};
 }
 
+void SpanAllocator::zero_up_to(Address end) {
+  const std::size_t piece = is_pristine_ ? kPristinePiece : kPiece;
+  const Range zeros = Range::between(zeroed_, std::min(std::max(end, zeroed_ + piece), run_.end()));
+  zeroed_ = zeros.end();
+  if (is_pristine_) {
+    if (space_->region().comes_in_pages()) (void)os::populate_for_writing(zeros);
+    return;
+  }
+  std::memset(zeros.begin.as(), 0, zeros.size);
+  // The next piece: its lines arrive while this one is used.
+  const Address next_end = std::min(zeroed_ + kPiece, run_.end());
+  for (Address line = zeroed_; line < next_end; line = line + kCacheLine)
+    __builtin_prefetch(line.as(), 1);
+}
+
 Address SpanAllocator::place(Address start, std::size_t bytes, KindTag kind) {
   const Metadata& metadata = space_->metadata();
   const Address end = start + bytes;
-  if (end > zeroed_) {
-    const Address piece_end = std::min(std::max(end, zeroed_ + kPiece), run_.end());
-    std::memset(zeroed_.as(), 0, piece_end - zeroed_);
-    zeroed_ = piece_end;
-    // The next piece: its lines arrive while this one is used.
-    const Address next_end = std::min(zeroed_ + kPiece, run_.end());
-    for (Address line = zeroed_; line < next_end; line = line + kCacheLine)
-      __builtin_prefetch(line.as(), 1);
-  }
+  if (end > zeroed_) zero_up_to(end);
   if (start > bump()) metadata.store(bump(), MetadataByte::free_start());
   metadata.store(start, kind.start_byte());
   if (kind.number() != 0) metadata.store(start + kGranuleBytes, MetadataByte(kind.number()));

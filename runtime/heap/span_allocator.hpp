@@ -6,7 +6,9 @@
 //                    ^begin   ^bump  ^limit (zeroed)     ^end
 //
 // A run's metadata is cleared when it is begun, its memory is zeroed a piece at a time ahead of the
-// bump pointer, so that it is in the cache when it is used.
+// bump pointer, so that it is in the cache when it is used. Memory that is as the system gave it is
+// asked for a piece at a time, where it has no huge pages: a fault for each page costs half as much
+// again.
 //
 // Called by the mutator's thread inside the runtime, or, retire() and hold(), by the collecting
 // thread while the world is stopped.
@@ -68,14 +70,16 @@ class SpanAllocator {
   void count();
   tl::expected<void, Refusal> next_run(std::size_t bytes, bool whatever_the_budget);
   Address place(Address start, std::size_t bytes, KindTag kind);
+  void zero_up_to(Address end);
 
   Space* space_;
   weir_span* span_;
   bool leaf_;
   bool one_at_a_time_;
   std::optional<BlockIndex> block_;
-  Range run_;       // empty: none
-  Address zeroed_;  // up to here
+  Range run_;                 // empty: none
+  Address zeroed_;            // up to here
+  bool is_pristine_ = false;  // the run's memory behind that is zeros, too
   Address counted_;
   std::size_t allocated_ = 0;
 };

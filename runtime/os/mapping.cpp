@@ -1,6 +1,7 @@
 #include "runtime/os/mapping.hpp"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include <cerrno>
 #include <fstream>
@@ -98,6 +99,20 @@ Expected<Mapping> Mapping::anonymous(std::size_t bytes, HugePages huge, std::siz
   if (!range) return Unexpected(range.error());
   advise(*range, huge);
   return Mapping(*range);
+}
+
+// The word in brackets of "always [madvise] never".
+std::string huge_page_setting() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+  for (std::string word; file >> word;)
+    if (word.front() == '[' && word.back() == ']') return word.substr(1, word.size() - 2);
+  return "";
+}
+
+bool may_be_huge(HugePages huge) {
+  if (huge == HugePages::never || ::prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) return false;
+  const std::string setting = huge_page_setting();
+  return setting == "always" || (setting == "madvise" && huge == HugePages::prefer);
 }
 
 Expected<> commit(Range range, HugePages huge) {

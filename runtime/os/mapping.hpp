@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <weir/address.hpp>
 #include <weir/error.hpp>
 
@@ -44,6 +45,11 @@ class Mapping {
   explicit Mapping(Range range) : range_(range) {}
   Range range_;
 };
+
+// "always", "madvise" or "never", as the system is set; empty: it has none.
+std::string huge_page_setting();
+// Whether a first touch may bring a huge page into memory that is committed like this.
+bool may_be_huge(HugePages huge);
 
 // Makes part of a reservation readable and writable, as zeros.
 Expected<> commit(Range range, HugePages huge);

@@ -31,14 +31,6 @@ std::optional<Value> read_file(const char* path) {
   return std::nullopt;
 }
 
-// The word in brackets of "always [madvise] never".
-std::string selected_word(const char* path) {
-  std::ifstream file(path);
-  for (std::string word; file >> word;)
-    if (word.front() == '[' && word.back() == ']') return word.substr(1, word.size() - 2);
-  return "";
-}
-
 // A file of lines that each have a number and a name.
 std::optional<bool> lists(const char* path, std::string_view wanted) {
   std::ifstream file(path);
@@ -176,7 +168,7 @@ Capabilities probe() {
   probe_confinement(found);
   if (auto scan = try_pagemap_scan(); !scan) found.pagemap_scan_refusal = scan.error();
   if (auto tracked = try_async(); !tracked) found.async_refusal = tracked.error();
-  found.transparent_huge_pages = selected_word("/sys/kernel/mm/transparent_hugepage/enabled");
+  found.transparent_huge_pages = huge_page_setting();
   found.max_map_count = read_file<std::size_t>("/proc/sys/vm/max_map_count");
   found.unprivileged_userfaultfd = read_file<int>("/proc/sys/vm/unprivileged_userfaultfd");
   return found;
