@@ -10,8 +10,9 @@
 namespace {
 
 // mimalloc clears zeroed memory by hand, whatever its size: a large table that is used here and
-// there would be resident as a whole. Those are plain mappings here, too.
-constexpr std::size_t kLarge = 1 << 20;
+// there would be resident as a whole. Those are plain mappings here, too; of a heap that may have
+// 64 GiB, so are fifteen bitmaps with a bit for each block.
+constexpr std::size_t kLarge = 128 << 10;
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
   if (bytes >= kLarge) return weir::os::off_heap_system().allocate(bytes, alignment);

@@ -176,6 +176,24 @@ TEST_CASE("a large table costs nothing until it is touched") {
   }
 }
 
+// A heap that may have 64 GiB begins with fifteen bitmaps of this size.
+TEST_CASE("neither do bitmaps over many blocks") {
+  for (const OffHeapBackend* backend : backends()) {
+    CAPTURE(backend->name);
+    constexpr std::size_t kBytes = 192 << 10;
+    constexpr std::size_t kCount = 256;
+    std::vector<void*> tables;
+    const std::size_t before = resident_bytes();
+    for (std::size_t i = 0; i < kCount; ++i) {
+      tables.push_back(backend->allocate(kBytes, 16));
+      REQUIRE(tables.back() != nullptr);
+      static_cast<unsigned char*>(tables.back())[kBytes / 2] = 1;
+    }
+    CHECK(resident_bytes() < before + kCount * kBytes / 4);
+    for (void* table : tables) backend->free(table, kBytes, 16);
+  }
+}
+
 TEST_CASE("an absurd size is refused, and nothing breaks") {
   for (const OffHeapBackend* backend : backends()) {
     CAPTURE(backend->name);
