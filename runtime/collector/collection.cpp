@@ -40,7 +40,7 @@ void Collection::run() {
     find_due_finalizers(marker);
     heap_.ephemerons_.clear_dead(*heap_.space_, scope_);
     add_reachers(marker);
-    result_.scanned_bytes += marker.scanned_bytes();
+    result_.scanned_bytes += marker.scanned_bytes() + scanned_bytes_;
     result_.promoted_bytes = marker.marked_bytes() + marked_bytes_;
     result_.live_bytes = result_.promoted_bytes + (scope_ == Scope::young ? old : 0);
     if (heap_.config_.verify) {
@@ -76,15 +76,32 @@ void Collection::scan_remembered(Marker& marker) {
   if (remembered == nullptr) return;
   if (scope_ == Scope::all) return;
   CardCheck check(*heap_.space_);
-  remembered->take(heap_.space_->frontier(), [&](Range run) {
-    if (heap_.checks_cards()) check.reported(run);
-    return marker.scan_old(run);
-  });
+  remembered->take(heap_.space_->frontier(),
+                   [&](std::span<const Range> runs, std::span<std::uint8_t> found_young) {
+                     if (heap_.checks_cards())
+                       for (const Range run : runs) check.reported(run);
+                     return scan_old(marker, runs, found_young);
+                   });
   if (heap_.checks_cards()) check_cards(check);
   heap_.space_->for_each_unwatched([&](heap::BlockIndex index) {
     marker.scan_old_later(heap_.space_->region().range_of(index));
   });
   for (const Address object : heap_.reachers_) marker.rescan(object);
+}
+
+// By as many as it is worth, some runs at a time.
+std::uint64_t Collection::scan_old(Marker& first, std::span<const Range> runs,
+                                   std::span<std::uint8_t> found_young) {
+  constexpr std::size_t kRuns = 8;
+  std::size_t bytes = 0;
+  for (const Range run : runs) bytes += run.size;
+  std::atomic<std::size_t> next{0};
+  return in_parallel(is_worth_a_team(bytes), first, [&](Marker& marker, unsigned) {
+    for (std::size_t at = next.fetch_add(kRuns); at < runs.size(); at = next.fetch_add(kRuns))
+      for (std::size_t i = at; i < std::min(at + kRuns, runs.size()); ++i)
+        found_young[i] = marker.scan_old(runs[i]);
+    marker.flush();
+  });
 }
 
 void Collection::scan_images(Marker& marker) {
@@ -112,20 +129,31 @@ void Collection::add_reachers(const Marker& marker) {
 void Collection::mark(Marker& first) {
   heap_.pool_.restart();
   first.flush();
-  const unsigned markers = is_worth_a_team(first) ? heap_.team_.size() : 1;
+  const bool by_all =
+      scope_ == Scope::all ||
+      is_worth_a_team(first.scanned_bytes() + scanned_bytes_ + heap_.last_promoted_);
+  in_parallel(by_all, first, [&](Marker& marker, unsigned markers) { marker.run(markers); });
+}
+
+// Answers what all of them took, in CPU time.
+std::uint64_t Collection::in_parallel(bool by_all, Marker& first,
+                                      os::FunctionRef<void(Marker&, unsigned)> work) {
+  const unsigned markers = by_all ? heap_.team_.size() : 1;
   result_.markers = std::max<std::uint64_t>(result_.markers, markers);
   std::uint64_t first_ns = 0;  // of the calling thread
+  std::atomic<std::uint64_t> all_ns{0};
   std::atomic<std::uint64_t> longest_ns{0};
   heap_.team_.run(markers, [&](unsigned index) {
     const std::uint64_t cpu_before = observe::thread_cpu_ns();
     observe::Span span(heap_.events_->marker(index), observe::Activity::marking);
     if (index == 0) {
-      first.run(markers);
+      work(first, markers);
     } else {
       Marker marker(*heap_.space_, heap_.format_, heap_.pool_, scope_, counting_, ephemerons_);
-      marker.run(markers);
+      work(marker, markers);
       marked_bytes_ += marker.marked_bytes();
       marked_objects_ += marker.marked_objects();
+      scanned_bytes_ += marker.scanned_bytes();
       if (!marker.reachers().empty()) {
         const std::lock_guard guard(reachers_lock_);
         add_reachers(marker);
@@ -133,7 +161,7 @@ void Collection::mark(Marker& first) {
       span.set_value(marker.marked_objects());
     }
     const std::uint64_t cpu = observe::thread_cpu_ns() - cpu_before;
-    cpu_ns_ += cpu;
+    all_ns += cpu;
     if (index == 0)
       first_ns = cpu;
     else
@@ -143,12 +171,14 @@ void Collection::mark(Marker& first) {
     }
   });
   waited_ns_ += longest_ns - first_ns;
+  cpu_ns_ += all_ns;
+  return all_ns;
 }
 
 // A minor cycle is often over before the others would have woken up.
-bool Collection::is_worth_a_team(const Marker& marker) const {
-  constexpr std::size_t kWorth = std::size_t{1} << 20;  // bytes to be looked at
-  return scope_ == Scope::all || marker.scanned_bytes() + heap_.last_promoted_ >= kWorth;
+bool Collection::is_worth_a_team(std::size_t bytes_to_look_at) {
+  constexpr std::size_t kWorth = std::size_t{1} << 20;
+  return bytes_to_look_at >= kWorth;
 }
 
 void Collection::follow_ephemerons(Marker& marker) {

@@ -42,7 +42,11 @@ class Collection {
   void scan_remembered(Marker& marker);
   void scan_images(Marker& marker);
   void mark(Marker& first);
-  bool is_worth_a_team(const Marker& marker) const;
+  std::uint64_t scan_old(Marker& first, std::span<const Range> runs,
+                         std::span<std::uint8_t> found_young);
+  std::uint64_t in_parallel(bool by_all, Marker& first,
+                            os::FunctionRef<void(Marker&, unsigned)> work);
+  static bool is_worth_a_team(std::size_t bytes_to_look_at);
   void follow_ephemerons(Marker& marker);
   void find_due_finalizers(Marker& marker);
   void sweep(std::size_t live);
@@ -55,7 +59,8 @@ class Collection {
   const Ephemerons* ephemerons_ = nullptr;    // once those that wait are indexed
   std::atomic<std::size_t> marked_bytes_{0};  // by the markers but the first
   std::atomic<std::size_t> marked_objects_{0};
-  std::atomic<std::uint64_t> cpu_ns_{0};
+  std::atomic<std::size_t> scanned_bytes_{0};
+  std::uint64_t cpu_ns_ = 0;  // of all markers
   std::atomic<std::uint64_t> others_cpu_ns_{0};
   std::mutex reachers_lock_;
   std::size_t allocated_ = 0;

@@ -51,7 +51,7 @@ class Marker final : public Tracer<Marker> {
   // Traces the marked objects in the range, so far as they lie in it: old ones, in a minor cycle.
   // Answers whether they refer to blocks with young objects.
   bool scan_old(Range range);
-  // The same, by whichever marker comes to it.
+  // The same, later, by whichever marker comes to it.
   void scan_old_later(Range range);
   // Traces one object, which is marked.
   void rescan(Address start);

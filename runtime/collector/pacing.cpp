@@ -22,7 +22,8 @@ constexpr double kFarFromIt = 0.7;
 // Full cycles after which generations are tried again: twice as many each time that they lose.
 constexpr unsigned kLeastPatience = 12;
 constexpr unsigned kMostPatience = 128;
-// A full cycle's CPU time in pause targets, below which its pause is no price to be paid.
+// A full cycle's CPU time in pause targets, below which its pause is no price to be paid; nor is it
+// where minor cycles take as long.
 constexpr double kShortFull = 2;
 // Of the program's time since the last full cycle; a few pauses; and what a byte costs a full cycle
 // before there was one.
@@ -32,7 +33,7 @@ constexpr double kAssumedFullNs = 1;
 // Of the time between full cycles where there are no others, what they may take before the heap has
 // more room than `growth` gives it, and how much more at most.
 constexpr double kDear = 0.1;
-constexpr double kMostRoom = 2;
+constexpr double kMostRoom = 4.0 / 3;
 
 double growth_of(std::uint64_t now, std::uint64_t before) {
   return static_cast<double>(now - std::min(now, before));
@@ -174,9 +175,9 @@ bool Pacing::are_full_cycles_cheaper() const {
   const double without = full_ns / static_cast<double>(room);
   const double with = minor_ns_.value / allocated + minor_promoted_.value / allocated * without;
   const double mutators = mutators_ns_.value / allocated;
-  const double worth = minors_ < kEnoughMinors             ? kFarFromIt
-                       : full_ns < kShortFull * target_ns_ ? 1
-                                                           : kWorthIt;
+  const double worth = minors_ < kEnoughMinors                                        ? kFarFromIt
+                       : full_ns < std::max(kShortFull * target_ns_, minor_ns_.value) ? 1
+                                                                                      : kWorthIt;
   return mutators + without < worth * (mutators + with);
 }
 

@@ -41,30 +41,58 @@ void RememberedSet::disarm(Range pages) {
 
 void RememberedSet::take(std::size_t frontier, Scan scan) {
   policy_.begin_cycle(meter_.costs());
-  scan_hot(scan);
+  list_hot();
+  const std::size_t hot = runs_.size();
   walk(frontier);
-  const std::uint64_t began = now();
-  for (const Range run : dirty_) (void)scan(run);
+  found_young_.clear();
+  for (std::size_t i = 0; i < runs_.size(); ++i)
+    if (!found_young_.push_back(0)) os::last_words("no memory for what was found in old memory");
+  const std::uint64_t cpu_ns =
+      scan({runs_.begin(), runs_.end()}, {found_young_.begin(), found_young_.end()});
   if (may_measure_)
-    meter_.observe_scans(static_cast<double>(now() - began), dirty_bytes_ / unit_bytes_);
+    meter_.observe_scans(static_cast<double>(cpu_ns), hot + dirty_bytes_ / unit_bytes_);
+  judge_hot({found_young_.begin(), hot});
 }
 
 void RememberedSet::reset(std::size_t frontier) {
   policy_.begin_cycle(meter_.costs());
+  runs_.clear();
   walk(frontier);
 }
 
-void RememberedSet::scan_hot(Scan scan) {
+void RememberedSet::list_hot() {
+  runs_.clear();
   std::size_t kept = 0;
   for (const std::size_t unit : hot_) {
     if (!policy_.is_hot({unit})) continue;  // its block was disarmed
-    const bool found_young = scan(range_of(unit));
-    if (policy_.after_hot_scan({unit}, found_young) == barrier::PageVerdict::keep_hot)
+    hot_[kept++] = unit;
+    if (!runs_.push_back(range_of(unit))) os::last_words("no memory for the list of hot pages");
+  }
+  hot_.truncate(kept);
+}
+
+// Of the hot units those that were scanned, the first ones; the walk may have found more.
+void RememberedSet::judge_hot(std::span<const std::uint8_t> found_young) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < hot_.size(); ++i) {
+    const std::size_t unit = hot_[i];
+    if (i >= found_young.size() ||
+        policy_.after_hot_scan({unit}, found_young[i] != 0) == barrier::PageVerdict::keep_hot)
       hot_[kept++] = unit;
     else if (auto done = barrier_.arm(range_of(unit)); !done)
       os::last_words("arming memory again failed");
   }
   hot_.truncate(kept);
+}
+
+// In pieces that several threads can share.
+void RememberedSet::add_dirty(Range run) {
+  dirty_bytes_ += run.size;
+  for (Address at = run.begin; at < run.end();) {
+    const Range piece = Range::between(at, std::min((at + 1).align_up(kBlockBytes), run.end()));
+    if (!runs_.push_back(piece)) os::last_words("no memory for the list of dirty pages");
+    at = piece.end();
+  }
 }
 
 void RememberedSet::judge(Range run) {
@@ -78,14 +106,12 @@ void RememberedSet::judge(Range run) {
 // is clean; one for each run of armed blocks would cost two system calls for each.
 void RememberedSet::walk(std::size_t frontier) {
   const std::uint64_t cpu_before = may_measure_ ? observe::thread_cpu_ns() : 0;
-  dirty_.clear();
   dirty_bytes_ = 0;
   std::size_t walked_bytes = 0;
   const std::size_t hot_before = hot_.size();
   const auto sink = [&](Range run) {
     judge(run);
-    if (!dirty_.push_back(run)) os::last_words("no memory for the list of dirty pages");
-    dirty_bytes_ += run.size;
+    add_dirty(run);
   };
   const auto is_armed = [&](std::size_t block) { return region_.block(BlockIndex(block)).armed; };
   for (std::size_t block = 0; block < frontier;) {

@@ -36,10 +36,13 @@ class RememberedSet {
   void arm(Range pages);
   void disarm(Range pages);
 
-  // Calls scan(run) for everything written since it was armed and everything hot, below block
-  // `frontier`; it answers whether a reference to a young object was there. When it is called the
-  // run is armed again already, or hot.
-  using Scan = os::FunctionRef<bool(Range run)>;
+  // Calls scan(runs, found_young) with everything written since it was armed and everything hot,
+  // below block `frontier`, none of it larger than a block; where it has found a reference to a
+  // young object it says so in found_young, which is as long and begins as zeros. It answers what
+  // it took, in CPU time of all threads. When it is called all that was written is armed again
+  // already, or hot.
+  using Scan = os::FunctionRef<std::uint64_t(std::span<const Range> runs,
+                                             std::span<std::uint8_t> found_young)>;
   void take(std::size_t frontier, Scan scan);
   // Everything has been traced: what was written is armed again, and hot memory left as it
   // is.
@@ -67,8 +70,9 @@ class RememberedSet {
   Range range_of(std::size_t unit) const {
     return {region_.range().begin + unit * unit_bytes_, unit_bytes_};
   }
-  std::uint64_t now() const { return may_measure_ ? observe::monotonic_ns() : 0; }
-  void scan_hot(Scan scan);
+  void list_hot();
+  void judge_hot(std::span<const std::uint8_t> found_young);
+  void add_dirty(Range run);
   void walk(std::size_t frontier);
   void add_walk(std::size_t pages, std::uint64_t cpu_ns);
   void judge(Range run);
@@ -81,7 +85,8 @@ class RememberedSet {
   os::OffHeapArray<std::uint8_t> table_;
   barrier::CostMeter meter_;
   barrier::ArmingPolicy policy_;
-  os::OffHeapVector<Range> dirty_;  // by the last walk
+  os::OffHeapVector<Range> runs_;  // to be scanned: hot ones, then what the last walk found
+  os::OffHeapVector<std::uint8_t> found_young_;
   double clean_page_ns_ = 0;
   double clean_walk_ns_ = 0;
   os::OffHeapVector<std::size_t> hot_;  // units; some may have been disarmed since
