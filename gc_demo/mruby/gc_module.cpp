@@ -55,9 +55,7 @@ mrb_value set_generational_mode(mrb_state* mrb, mrb_value /*self*/) {
 // A full collection comes when what is old has grown to this much of what the last one left, in
 // percent.
 mrb_value interval_ratio(mrb_state* mrb, mrb_value /*self*/) {
-  weir_config config;
-  weir_config_init(&config);
-  return mrb_int_value(mrb, static_cast<mrb_int>(config.growth * 100));
+  return mrb_int_value(mrb, static_cast<mrb_int>(kGrowth * 100));
 }
 
 mrb_value set_ratio(mrb_state* mrb, mrb_value /*self*/) {

@@ -37,6 +37,7 @@ void attach(mrb_state* mrb) {
   weir_config config;
   weir_config_init(&config);
   config.minimum_bytes = kMinimum;
+  config.growth = kGrowth;
   need(weir_heap_create(&config, &port->heap));
   need(weir_mutator_attach(port->heap, nullptr, &port->mutator));
   port->marks_cards = std::strcmp(weir_heap_barrier(port->heap), "cards") == 0;

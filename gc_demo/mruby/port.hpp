@@ -17,6 +17,9 @@
 
 namespace weir::mruby {
 
+// What is old may become so many times as much until a full collection: mruby's own default.
+inline constexpr double kGrowth = 2;
+
 // Of an mrb_vtype.
 struct ObjectKind {
   weir_kind kind;

@@ -15,6 +15,8 @@ constexpr std::size_t kGreatestNursery = 64 * kMiB;
 constexpr double kWorthIt = 0.85;
 // Cycles differ: the mean has to be below the target.
 constexpr double kOfTarget = 0.75;
+// Of the mutators' time, what minor cycles may cost before a larger nursery is worth its memory.
+constexpr double kCheapMinors = 0.03;
 // Minor cycles after which their cost is known, and after which it is known where it is far higher.
 constexpr unsigned kEnoughMinors = 6;
 constexpr unsigned kFewMinors = 2;
@@ -144,12 +146,18 @@ void Pacing::add_minor(const Cycle& cycle) {
 // The pause of a minor cycle is what does not depend on the nursery, and a part in proportion to
 // it. Where the first alone is about as long as the target, more pauses are no remedy: the second
 // may take half as long then.
+//
+// Nor is it larger than it takes for minor cycles to cost little: what is used again is in the
+// cache, and memory is better spent on what is old.
 void Pacing::resize_nursery(const Cycle& cycle) {
   if (is_nursery_fixed_) return;
   const auto fixed = static_cast<double>(cycle.fixed_ns);
   const double variable = std::max(1.0, static_cast<double>(cycle.pause_ns) - fixed);
   const double wanted = std::max(target_ns_ * kOfTarget - fixed, fixed / 2) / variable;
-  const double size = static_cast<double>(cycle.allocated) * wanted;
+  const auto cost = static_cast<double>(cycle.cost_ns + cycle.trap_ns);
+  const double mutators = std::max(1.0, growth_of(cycle.mutators_ns, cycle.trap_ns));
+  const double enough = cost / (kCheapMinors * mutators);
+  const double size = static_cast<double>(cycle.allocated) * std::min(wanted, enough);
   const auto now = static_cast<double>(nursery_);
   // Too long a pause is followed by more of them: smaller at once, larger by half a step.
   const double next = size < now ? std::max(size, now / 4) : now + std::min(size - now, now) / 2;

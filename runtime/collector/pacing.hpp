@@ -2,7 +2,8 @@
 // a minor cycle will do. Computed at the end of each cycle, with the world stopped; reads no clock.
 // docs/collector.md has the reasons.
 //
-//   nursery   follows the pause target: as large as a minor cycle that ends in time allows
+//   nursery   follows the pause target: as large as a minor cycle that ends in time allows, and no
+//             larger than it takes for these to cost little
 //   full      when what is old has grown by the configured factor; every cycle, where generations
 //             make the whole program slower than full cycles alone would
 //

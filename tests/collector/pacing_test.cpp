@@ -91,7 +91,7 @@ TEST_CASE("the nursery grows and shrinks until a minor pause is near its target"
     model.live = model.old = 256 * kMiB;
     model.survival = survival;
     model.noise = 0.3;
-    model.ns_per_allocated_byte = 5;
+    model.ns_per_allocated_byte = 10 * survival;  // a minor cycle costs 6 % of that
     model.run(60);
     model.run(200);
     REQUIRE(model.minors > 100);
@@ -103,13 +103,29 @@ TEST_CASE("the nursery grows and shrinks until a minor pause is near its target"
   }
 }
 
+TEST_CASE("the nursery is no larger than it takes for minor cycles to cost little") {
+  test::Random random(test::seed_for("cheap minor cycles"));
+  for (const double share : {0.005, 0.1}) {
+    CAPTURE(share);
+    Model model(defaults(), random);
+    model.live = model.old = 256 * kMiB;
+    model.survival = 0.01;
+    model.ns_per_allocated_byte = model.survival * model.ns_per_young_byte / share;
+    model.run(60);
+    const bool is_large = model.pacing.budget_bytes() > 32 * kMiB;
+    CHECK(is_large == (share > 0.03));
+    if (!is_large) CHECK(model.pacing.budget_bytes() <= 5 * kMiB);
+  }
+}
+
 TEST_CASE("the nursery leaves half of what may be free, for there may be less") {
   test::Random random(test::seed_for("tight heap"));
   weir_config config = defaults();
   config.minimum_bytes = config.maximum_bytes = 32 * kMiB;
   Model model(config, random);
   model.live = model.old = 16 * kMiB;
-  model.ns_per_allocated_byte = 5;
+  model.survival = 0.001;
+  model.ns_per_allocated_byte = 0.05;  // more room would be worth it
   for (unsigned i = 0; i < 50; ++i) {
     model.run(1);
     CHECK(model.pacing.budget_bytes() <= 8 * kMiB);
@@ -279,7 +295,7 @@ TEST_CASE("a full cycle that is short and costs little comes before the heap has
     model.ns_per_young_byte = 0;  // generations win
     model.ns_per_allocated_byte = ns_per_allocated_byte;
     std::size_t most = 0;
-    for (unsigned i = 0; i < 1000; ++i) {
+    for (unsigned i = 0; i < 2000; ++i) {
       model.run(1);
       REQUIRE(model.pacing.has_generations());
       most = std::max(most, model.old);
