@@ -172,8 +172,8 @@ class Heap final : public weir_heap, private threads::WorldOwner {
   OldMemory old_memory_;
   // Old objects that reach memory outside the heap: no barrier watches that.
   os::OffHeapVector<Address> reachers_;
-  std::size_t last_promoted_ = 0;  // bytes, by the last cycle
-  Heap* next_heap_ = nullptr;      // of Forks
+  std::size_t last_promoted_ = 2 << 20;  // bytes, by the last cycle; half of the first nursery
+  Heap* next_heap_ = nullptr;            // of Forks
   std::atomic<unsigned> stress_cycles_{0};
   bool keeps_cards_ = false;
   std::atomic<std::int64_t> external_{0};

@@ -74,7 +74,7 @@ std::size_t Pacing::trigger_after(std::size_t live, bool has_generations) const 
 std::size_t Pacing::budget_bytes() const {
   std::size_t limit = std::min(old_ + nursery_, maximum_);
   // The full cycle that gives generations up need not come sooner than those after it.
-  if (!has_generations_ || !wants_generations_) limit = std::max(limit, trigger_);
+  if (!has_generations_ || !wants_generations_ || is_filling_) limit = std::max(limit, trigger_);
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
 }
 
@@ -111,6 +111,7 @@ void Pacing::add_full(const Cycle& cycle) {
     room_factor_ = std::clamp(share / kDear, 1.0, kMostRoom);
   }
   has_been_full_ = true;
+  is_filling_ = false;
   since_full_ns_ = 0;
   full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) /
                              static_cast<double>(std::max<std::size_t>(cycle.old_after, kMiB)));
@@ -136,8 +137,10 @@ void Pacing::add_minor(const Cycle& cycle) {
   const double promoted = growth_of(cycle.old_after, cycle.old_before);
   minor_promoted_.add(promoted);
   is_building_ = !is_settled_ && promoted * 4 > static_cast<double>(cycle.allocated);
-  // Until there was a full cycle, one in which nearly all survived tells what marking costs.
-  if (!has_been_full_ && promoted * 2 > static_cast<double>(cycle.allocated))
+  const bool is_lost = promoted * 2 > static_cast<double>(cycle.allocated);
+  is_filling_ = is_lost && !has_been_full_ && !is_nursery_fixed_;
+  // Until there was a full cycle, such a one tells what marking costs.
+  if (is_lost && !has_been_full_)
     full_ns_per_byte_.add_time(static_cast<double>(cycle.cost_ns) / promoted);
   mutators_ns_.add_time(growth_of(cycle.mutators_ns, cycle.trap_ns));
   resize_nursery(cycle);
@@ -214,7 +217,7 @@ void Pacing::choose(const Cycle& cycle) {
   } else if (are_full_cycles_cheaper()) {
     why_ = observe::Reason::cheaper;
     wants_generations_ = false;
-  } else if (is_full_due()) {
+  } else if (is_filling_ || is_full_due()) {
     why_ = observe::Reason::growth;
   } else if (cycle.old_after + external_growth > trigger_) {
     why_ = observe::Reason::external;

@@ -104,6 +104,8 @@ class Pacing {
   bool wants_generations_;
   bool is_building_ = false;    // a quarter survived the last minor cycle, and full cycles
                                 // have not said that this dies, too
+  bool is_filling_ = false;     // for the first time, and half of it survives: a minor cycle is
+                                // wasted on that, and what is written will not be armed for it
   bool is_settled_ = false;     // the last full cycle kept hardly more than the one before
   double room_factor_ = 1;      // of what `growth` gives a settled heap without generations
   unsigned minors_ = 0;         // since the last change

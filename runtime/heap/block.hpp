@@ -15,7 +15,8 @@
 // collection, else old. An old block with references in it is armed: the barrier watches its pages.
 //
 //   young, unarmed --the next collection--> old, armed --picked for its holes, or ahead of that-->
-//   young again, with old objects in it, all of which the next collection looks at
+//   young again, with old objects in it, all of which the next collection looks at; and so on until
+//   nobody picked it in a cycle
 #pragma once
 
 #include <atomic>

@@ -103,7 +103,24 @@ void Blocks::add_with_holes(BlockIndex index) {
   // Without memory for it, it is offered after the next full collection.
   Offers& offers = offers_[region_->block(index).leaf];
   (void)offers.added.push_back(index);
+  offers.round_cursor = 0;
   offers.round_left = frontier_;
+}
+
+void Blocks::begin_adding() {
+  for (Offers& offers : offers_) {
+    std::move(offers.added.begin() + offers.first_added, offers.added.end(), offers.added.begin());
+    offers.added.truncate(offers.added.size() - offers.first_added);
+    offers.first_added = 0;
+    offers.left = offers.added.size();
+  }
+}
+
+void Blocks::end_adding() {
+  for (Offers& offers : offers_) {
+    std::rotate(offers.added.begin(), offers.added.begin() + offers.left, offers.added.end());
+    offers.added.truncate(std::min(offers.added.size(), frontier_));
+  }
 }
 
 void Blocks::restart() {

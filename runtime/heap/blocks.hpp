@@ -25,10 +25,14 @@ class Blocks {
   // The next block of this sort that is unswept, or swept with a run of at least `granules`. Two
   // who look do not disturb each other, since what one passes over may do for the other:
   //   new_holes  those that were added, then all in address order, each offered once
-  //   any_hole   goes round, past each block once since the last was added
+  //   any_hole   goes up, past each block once since the last was added
   std::optional<BlockIndex> next_with_new_holes(bool leaf, std::size_t granules);
   std::optional<BlockIndex> next_with_any_hole(bool leaf, std::size_t granules);
+  // A cycle adds those whose holes it has found, in address order. They are offered before what is
+  // left of earlier ones: what was allocated into is in the cache, and need not be armed.
+  void begin_adding();
   void add_with_holes(BlockIndex index);
+  void end_adding();
   void restart();  // all are offered again, in address order
 
   std::size_t in_use() const { return in_use_; }
@@ -51,6 +55,7 @@ class Blocks {
   struct Offers {
     os::OffHeapVector<BlockIndex> added;
     std::size_t first_added = 0;
+    std::size_t left = 0;  // by earlier cycles, while one adds
     std::size_t cursor = 0;
     std::size_t round_cursor = 0;
     std::size_t round_left = 0;  // blocks to be looked at

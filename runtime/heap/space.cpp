@@ -433,6 +433,7 @@ void Space::end_marking(std::size_t live, bool watch) {
 void Space::end_young_marking(std::size_t live) {
   large_.sweep_young(epoch_, [this](LargeObject& object) { arm_large(object); });
   std::sort(young_blocks_.begin(), young_blocks_.end());
+  blocks_.begin_adding();
   std::size_t kept = 0;
   ArmingRun run(*this);
   for (const BlockIndex index : young_blocks_) {
@@ -451,9 +452,17 @@ void Space::end_young_marking(std::size_t live) {
       }
       block.become(BlockState::unswept);
       blocks_.add_with_holes(index);
+      // Its holes were allocated into, and will be: it is not armed to be disarmed again. One that
+      // nobody picks is armed by the next cycle.
+      if (block.has_old && !block.leaf) {
+        block.young = true;
+        young_blocks_[kept++] = index;
+        continue;
+      }
     }
     if (block.has_small_objects()) run.add(index);
   }
+  blocks_.end_adding();
   young_blocks_.truncate(kept);
   used_ = live;
 }

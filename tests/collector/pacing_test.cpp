@@ -133,12 +133,29 @@ TEST_CASE("the nursery leaves half of what may be free, for there may be less") 
   CHECK(model.pacing.budget_bytes() > 4 * kMiB);
 }
 
+TEST_CASE("a heap that is filled for the first time is collected once, when it is full") {
+  test::Random random(test::seed_for("filling"));
+  Model model(defaults(), random);
+  model.live = model.old = 0;
+  model.survival = 0.8;
+  model.ns_per_allocated_byte = 5;
+  model.run(1);
+  CHECK(model.minors == 1);
+  CHECK(model.old + model.pacing.budget_bytes() == defaults().minimum_bytes);
+  model.run(1);
+  CHECK(model.fulls == 1);
+  model.run(1);
+  CHECK(model.minors == 1);  // and not again
+}
+
 TEST_CASE("the full cycle that gives generations up waits until the heap is full") {
   test::Random random(test::seed_for("given up late"));
   Model model(defaults(), random);
   model.survival = 0.6;
-  model.run(1);  // what marking costs is known
+  model.run(1);
   model.survival = 0;
+  model.run(1);  // what marking costs is known
+  REQUIRE(model.fulls == 1);
   model.ns_per_old_byte = 2;
   for (unsigned minors = 0; model.pacing.next() == Scope::young; ++minors) {
     REQUIRE(minors < 20);

@@ -169,6 +169,37 @@ TEST_CASE("each block with holes is offered once until the next restart") {
   }
 }
 
+TEST_CASE("holes of the last cycle are offered before those that earlier ones left") {
+  Rig rig(kArenaBytes);
+  std::vector<BlockIndex> blocks;
+  for (int i = 0; i < 6; ++i) {
+    blocks.push_back(*rig.blocks.take(1, BlockState::owned));
+    rig.region.block(blocks.back()).become(BlockState::filled);
+  }
+  const auto add = [&](std::initializer_list<std::size_t> which) {
+    rig.blocks.begin_adding();
+    for (const std::size_t i : which) {
+      Block& block = rig.region.block(blocks[i]);
+      if (block.state() == BlockState::filled) block.become(BlockState::unswept);
+      rig.blocks.add_with_holes(blocks[i]);
+    }
+    rig.blocks.end_adding();
+  };
+  const auto next = [&] { return rig.blocks.next_with_new_holes(false, 4); };
+  add({1, 2, 5});
+  CHECK(next() == blocks[1]);
+  add({0, 3});
+  CHECK(next() == blocks[0]);
+  CHECK(next() == blocks[3]);
+  CHECK(next() == blocks[2]);
+  // The others' round begins at the lowest address each time.
+  CHECK(rig.blocks.next_with_any_hole(false, 4) == blocks[0]);
+  add({4});
+  CHECK(rig.blocks.next_with_any_hole(false, 4) == blocks[0]);
+  CHECK(next() == blocks[4]);
+  CHECK(next() == blocks[5]);
+}
+
 TEST_CASE("a region of nothing, or of everything, is an error") {
   CHECK(Region::reserve(0, os::HugePages::never).error().code == ErrorCode::invalid_argument);
   CHECK(Region::reserve(kObjectMax + 1, os::HugePages::never).error().code ==
