@@ -1,13 +1,10 @@
 // cracauer: the story of Martin Cracauer's userfaultfd example, told on real page faults.
 #include <fmt/format.h>
-
-#include <cstdio>
-#include <exception>
-
 #include "gc_demo/cracauer/narrator.hpp"
 #include "gc_demo/cracauer/options.hpp"
 #include "gc_demo/cracauer/report_json.hpp"
 #include "gc_demo/cracauer/story.hpp"
+#include "gc_demo/shared/command_line.hpp"
 
 namespace weir::cracauer {
 namespace {
@@ -44,11 +41,6 @@ ExitCode parse_and_run(int argc, char** argv) {
 }  // namespace weir::cracauer
 
 int main(int argc, char** argv) {
-  using namespace weir::cracauer;
-  try {
-    return static_cast<int>(parse_and_run(argc, argv));
-  } catch (const std::exception& error) {  // of the libraries: no memory, no room for the output
-    std::fprintf(stderr, "cracauer: cannot go on: %s\n", error.what());
-    return static_cast<int>(ExitCode::not_here);
-  }
+  return weir::demo::run_main("cracauer",
+                              [&] { return weir::cracauer::parse_and_run(argc, argv); });
 }

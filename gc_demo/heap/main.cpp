@@ -8,6 +8,7 @@
 #include "gc_demo/heap/options.hpp"
 #include "gc_demo/heap/picture.hpp"
 #include "gc_demo/heap/worker.hpp"
+#include "gc_demo/shared/command_line.hpp"
 
 namespace weir::heap_demo {
 namespace {
@@ -191,15 +192,19 @@ Expected<ExitCode> run(const Options& options) {
   return ExitCode::differs;
 }
 
+ExitCode parse_and_run(int argc, char** argv) {
+  const auto options = parse_options(argc, argv);
+  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return *done;
+  const auto done = run(std::get<Options>(options));
+  if (done) return *done;
+  fmt::print(stderr, "heap_demo: {}\n", done.error().message());
+  return ExitCode::not_here;
+}
+
 }  // namespace
 }  // namespace weir::heap_demo
 
 int main(int argc, char** argv) {
-  using namespace weir::heap_demo;
-  const auto options = parse_options(argc, argv);
-  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return static_cast<int>(*done);
-  const auto done = run(std::get<Options>(options));
-  if (done) return static_cast<int>(*done);
-  fmt::print(stderr, "heap_demo: {}\n", done.error().message());
-  return static_cast<int>(ExitCode::not_here);
+  return weir::demo::run_main("heap_demo",
+                              [&] { return weir::heap_demo::parse_and_run(argc, argv); });
 }

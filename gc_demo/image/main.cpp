@@ -178,8 +178,8 @@ int run(int argc, char** argv) {
   try {
     story.first_run();
     is_right = story.second_run();
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "image_demo: {}\n", error.what());
+  } catch (const std::exception& error) {  // of the libraries: no memory, no room for the output
+    std::fprintf(stderr, "image_demo: cannot go on: %s\n", error.what());
     if (!folder.empty()) (::unlink(options.file.c_str()), ::rmdir(folder.c_str()));
     return static_cast<int>(ExitCode::not_here);
   }
@@ -191,10 +191,5 @@ int run(int argc, char** argv) {
 }  // namespace weir::image_demo
 
 int main(int argc, char** argv) {
-  try {
-    return weir::image_demo::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "image_demo: {}\n", error.what());
-    return static_cast<int>(weir::demo::ExitCode::not_here);
-  }
+  return weir::demo::run_main("image_demo", [&] { return weir::image_demo::run(argc, argv); });
 }

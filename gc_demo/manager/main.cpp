@@ -3,6 +3,7 @@
 
 #include "gc_demo/manager/options.hpp"
 #include "gc_demo/manager/run.hpp"
+#include "gc_demo/shared/command_line.hpp"
 
 namespace weir::manager {
 namespace {
@@ -31,12 +32,15 @@ ExitCode run_with(Options options) {
   return report.differences.empty() ? ExitCode::ok : ExitCode::differs;
 }
 
+ExitCode parse_and_run(int argc, char** argv) {
+  const auto options = parse_options(argc, argv);
+  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return *done;
+  return run_with(std::get<Options>(options));
+}
+
 }  // namespace
 }  // namespace weir::manager
 
 int main(int argc, char** argv) {
-  using namespace weir::manager;
-  const auto options = parse_options(argc, argv);
-  if (const ExitCode* done = std::get_if<ExitCode>(&options)) return static_cast<int>(*done);
-  return static_cast<int>(run_with(std::get<Options>(options)));
+  return weir::demo::run_main("manager", [&] { return weir::manager::parse_and_run(argc, argv); });
 }
