@@ -1,5 +1,6 @@
 // cracauer: the story of Martin Cracauer's userfaultfd example, told on real page faults.
 #include <fmt/format.h>
+
 #include "gc_demo/cracauer/narrator.hpp"
 #include "gc_demo/cracauer/options.hpp"
 #include "gc_demo/cracauer/report_json.hpp"
