@@ -122,7 +122,10 @@ class Marker::Loop {
 
  private:
   [[gnu::always_inline]] void push(Address target) {
-    if (!all_) ++edges_to_young_;
+    if (!all_) {
+      if (marker_.is_old(target)) return;
+      ++edges_to_young_;
+    }
     if (!stack_.has_room()) [[unlikely]] {
       leave();
       marker_.stack_.flush();

@@ -74,7 +74,8 @@ std::size_t Pacing::trigger_after(std::size_t live, bool has_generations) const 
 std::size_t Pacing::budget_bytes() const {
   std::size_t limit = std::min(old_ + nursery_, maximum_);
   // The full cycle that gives generations up need not come sooner than those after it.
-  if (!has_generations_ || !wants_generations_ || is_filling_) limit = std::max(limit, trigger_);
+  if (!has_generations_ || !wants_generations_) limit = std::max(limit, trigger_);
+  if (is_filling_) limit = std::max(limit, std::min(trigger_, old_ + kGreatestNursery));
   return std::max(limit - std::min(limit, old_), heap::kBlockBytes);
 }
 
@@ -206,6 +207,7 @@ bool Pacing::is_full_due() const {
 void Pacing::choose(const Cycle& cycle) {
   const auto external_growth =
       static_cast<std::size_t>(growth_of(cycle.external, external_at_full_));
+  is_filling_ = is_filling_ && cycle.old_after + external_growth <= trigger_;
   next_ = Scope::all;
   wants_generations_ = generations_;
   if (!generations_) {

@@ -12,7 +12,8 @@
 // its free runs. A block that a mutator stopped by a signal allocates into stays owned throughout.
 //
 // Beside its state a block has an age: young while it may hold objects allocated since the last
-// collection, else old. An old block with references in it is armed: the barrier watches its pages.
+// collection, or soon will, else old. An old block with references in it is armed: the barrier
+// watches its pages.
 //
 //   young, unarmed --the next collection--> old, armed --picked for its holes, or ahead of that-->
 //   young again, with old objects in it, all of which the next collection looks at; and so on until

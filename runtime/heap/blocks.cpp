@@ -103,7 +103,6 @@ void Blocks::add_with_holes(BlockIndex index) {
   // Without memory for it, it is offered after the next full collection.
   Offers& offers = offers_[region_->block(index).leaf];
   (void)offers.added.push_back(index);
-  offers.round_cursor = 0;
   offers.round_left = frontier_;
 }
 

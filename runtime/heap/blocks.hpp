@@ -25,7 +25,7 @@ class Blocks {
   // The next block of this sort that is unswept, or swept with a run of at least `granules`. Two
   // who look do not disturb each other, since what one passes over may do for the other:
   //   new_holes  those that were added, then all in address order, each offered once
-  //   any_hole   goes up, past each block once since the last was added
+  //   any_hole   goes round, past each block once since the last was added
   std::optional<BlockIndex> next_with_new_holes(bool leaf, std::size_t granules);
   std::optional<BlockIndex> next_with_any_hole(bool leaf, std::size_t granules);
   // A cycle adds those whose holes it has found, in address order. They are offered before what is

@@ -56,6 +56,7 @@ void RememberedSet::take(std::size_t frontier, Scan scan) {
 
 void RememberedSet::reset(std::size_t frontier) {
   policy_.begin_cycle(meter_.costs());
+  list_hot();  // forgets those that were disarmed
   runs_.clear();
   walk(frontier);
 }
@@ -76,6 +77,7 @@ void RememberedSet::judge_hot(std::span<const std::uint8_t> found_young) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < hot_.size(); ++i) {
     const std::size_t unit = hot_[i];
+    if (!policy_.is_hot({unit})) continue;  // was in the list twice
     if (i >= found_young.size() ||
         policy_.after_hot_scan({unit}, found_young[i] != 0) == barrier::PageVerdict::keep_hot)
       hot_[kept++] = unit;

@@ -137,6 +137,8 @@ class Space {
   }
   std::size_t young_blocks() const { return young_blocks_.size(); }
   RememberedSet* remembered_set() const { return remembered_.get(); }
+  // Fresh memory is had from the system a page at a time, unless it is asked for more.
+  bool asks_ahead() const { return region_.comes_in_pages() && zeros_ == nullptr; }
   std::size_t frontier() const { return blocks_.frontier(); }
 
   // -- Sizing --

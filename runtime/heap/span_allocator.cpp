@@ -110,7 +110,7 @@ void SpanAllocator::zero_up_to(Address end) {
   const Range zeros = Range::between(zeroed_, std::min(std::max(end, zeroed_ + piece), run_.end()));
   zeroed_ = zeros.end();
   if (is_pristine_) {
-    if (space_->region().comes_in_pages()) (void)os::populate_for_writing(zeros);
+    if (space_->asks_ahead()) (void)os::populate_for_writing(zeros);
     return;
   }
   std::memset(zeros.begin.as(), 0, zeros.size);

@@ -70,7 +70,7 @@ struct CycleResult {
   std::uint64_t marker_cpu_ns = 0;   // CPU time of all of them, while they marked
 
   // Old memory and its barrier. A page is the barrier's unit: a card with `cards`.
-  std::uint64_t young_blocks = 0;   // allocated into since the last cycle
+  std::uint64_t young_blocks = 0;   // allocated into since the last cycle, or soon to be
   std::uint64_t pages_armed = 0;    // now, at the end
   std::uint64_t pages_dirty = 0;    // taken in this cycle
   std::uint64_t pages_hot = 0;      // now: left unarmed, and scanned in every minor cycle
