@@ -178,8 +178,8 @@ int run(int argc, char** argv) {
   try {
     story.first_run();
     is_right = story.second_run();
-  } catch (const std::exception& error) {  // of the libraries: no memory, no room for the output
-    std::fprintf(stderr, "image_demo: cannot go on: %s\n", error.what());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "image_demo: {}\n", error.what());
     if (!folder.empty()) (::unlink(options.file.c_str()), ::rmdir(folder.c_str()));
     return static_cast<int>(ExitCode::not_here);
   }

@@ -550,7 +550,7 @@ weir_status weir_path_to(weir_mutator* mutator, const void* object, weir_path_vi
 typedef enum weir_block_state {
   WEIR_BLOCK_FREE,
   WEIR_BLOCK_OWNED,   /* a mutator allocates into it */
-  WEIR_BLOCK_FILLED,  /* allocated into since the last collection, or soon to be again */
+  WEIR_BLOCK_FILLED,  /* allocated into since the last collection */
   WEIR_BLOCK_UNSWEPT, /* has survivors; its holes are still to be found */
   WEIR_BLOCK_SWEPT,   /* has survivors, and known holes */
   WEIR_BLOCK_LARGE    /* objects above WEIR_SMALL_MAX */
@@ -559,7 +559,7 @@ typedef struct weir_block {
   void* start;
   weir_block_state state;
   bool leaf;           /* of small objects without references */
-  bool young;          /* allocated into since the last collection */
+  bool young;          /* allocated into since the last collection, or soon to be again */
   bool armed;          /* old, and a write to some page of it is recorded */
   uint32_t used_bytes; /* by objects; after a collection, those that live. OWNED: all of it */
 } weir_block;

@@ -79,7 +79,7 @@ class Marker::Loop {
     std::memcpy(&word, slot.as(), sizeof word);
     const Address target = format_.decode(word);
     if (!committed_.contains(target)) return;
-    if (!all_ && !blocks_.of(target).young) return;
+    if (!all_ && !marker_.may_be_young(blocks_.of(target), target)) return;
     push(target);
   }
 
@@ -89,7 +89,8 @@ class Marker::Loop {
     const Address target(word & format_.conservative_mask);
     if (!committed_.contains(target)) return;
     const heap::Block& block = blocks_.of(target);
-    if (!block.may_hold_unmarked() || (!all_ && !block.young)) return;
+    if (!block.may_hold_unmarked()) return;
+    if (!all_ && !marker_.may_be_young(block, target)) return;
     push(target);
   }
 
@@ -122,10 +123,7 @@ class Marker::Loop {
 
  private:
   [[gnu::always_inline]] void push(Address target) {
-    if (!all_) {
-      if (marker_.is_old(target)) return;
-      ++edges_to_young_;
-    }
+    if (!all_) ++edges_to_young_;
     if (!stack_.has_room()) [[unlikely]] {
       leave();
       marker_.stack_.flush();

@@ -34,8 +34,7 @@ class Marker final : public Tracer<Marker> {
   }
   void edge(Address /*slot*/, Address target) {
     if (scope_ == Scope::young) {
-      if (!space_.may_be_young(target)) return;
-      if (is_old(target)) return;
+      if (!may_be_young(space_.region().block_table().of(target), target)) return;
       ++edges_to_young_;
     }
     stack_.push(target.value());
@@ -74,11 +73,12 @@ class Marker final : public Tracer<Marker> {
   static constexpr std::size_t kPart = 64 * 1024;  // of a large object that is traced at once
 
   void drain();
-  // A block that is allocated into again and again has old objects, which are marked.
-  bool is_old(Address target) const {
-    if (!space_.region().block(space_.region().block_of(target)).has_old) return false;
+  // In a minor cycle; false: what `target` lies in is marked already. A block that is allocated
+  // into again and again has old objects, too.
+  bool may_be_young(const heap::Block& block, Address target) const {
+    if (!block.young || !block.has_old) return block.young;
     const auto byte = space_.metadata().load(target.align_down(heap::kGranuleBytes));
-    return byte.is_object() && byte.mark() == epoch_;
+    return !byte.is_object() || byte.mark() != epoch_;
   }
   Address start_of(Address address) const;
   void trace_other(const heap::Found& object);

@@ -41,8 +41,11 @@ void RememberedSet::disarm(Range pages) {
 
 void RememberedSet::take(std::size_t frontier, Scan scan) {
   policy_.begin_cycle(meter_.costs());
-  list_hot();
-  const std::size_t hot = runs_.size();
+  forget_disarmed();
+  runs_.clear();
+  for (const std::size_t unit : hot_)
+    if (!runs_.push_back(range_of(unit))) os::last_words("no memory for the list of hot pages");
+  const std::size_t hot = hot_.size();
   walk(frontier);
   found_young_.clear();
   for (std::size_t i = 0; i < runs_.size(); ++i)
@@ -56,19 +59,15 @@ void RememberedSet::take(std::size_t frontier, Scan scan) {
 
 void RememberedSet::reset(std::size_t frontier) {
   policy_.begin_cycle(meter_.costs());
-  list_hot();  // forgets those that were disarmed
+  forget_disarmed();
   runs_.clear();
   walk(frontier);
 }
 
-void RememberedSet::list_hot() {
-  runs_.clear();
+void RememberedSet::forget_disarmed() {
   std::size_t kept = 0;
-  for (const std::size_t unit : hot_) {
-    if (!policy_.is_hot({unit})) continue;  // its block was disarmed
-    hot_[kept++] = unit;
-    if (!runs_.push_back(range_of(unit))) os::last_words("no memory for the list of hot pages");
-  }
+  for (const std::size_t unit : hot_)
+    if (policy_.is_hot({unit})) hot_[kept++] = unit;
   hot_.truncate(kept);
 }
 

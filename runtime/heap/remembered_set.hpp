@@ -70,7 +70,7 @@ class RememberedSet {
   Range range_of(std::size_t unit) const {
     return {region_.range().begin + unit * unit_bytes_, unit_bytes_};
   }
-  void list_hot();
+  void forget_disarmed();  // hot units whose blocks are allocated into
   void judge_hot(std::span<const std::uint8_t> found_young);
   void add_dirty(Range run);
   void walk(std::size_t frontier);

@@ -123,10 +123,6 @@ class Space {
   void end_young_marking(std::size_t live);
   // Finds the free runs of a block, which stays whose it is. `keep` begins with a start.
   void sweep(BlockIndex index, Range keep);
-  // False: whatever `address` lies in is marked already.
-  bool may_be_young(Address address) const {
-    return region_.block(region_.block_of(address)).young;
-  }
   // visit(BlockIndex) for each block with old objects in it that the barrier does not watch.
   template <class Visit>
   void for_each_unwatched(Visit&& visit) const {
